@@ -1,0 +1,116 @@
+"""Logic over many rows: what is due, claims, requests, the states of runs."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import models, transaction
+from django.db.models import Count, F, Q
+from django.utils import timezone
+
+MAX_ATTEMPTS = 3  # claims without a result, after which a domain waits for its next regular turn
+
+
+class AuditDomainQuerySet(models.QuerySet):
+    """Domains."""
+
+    def active(self):
+        """Those that are audited: enabled, on an enabled tenant."""
+        return self.filter(enabled=True, tenant__enabled=True)
+
+    def due(self, now=None):
+        """Active ones whose time has come and that nobody holds."""
+        now = now or timezone.now()
+        return self.active().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), next_audit_at__lte=now)
+
+    def claim(self, owner, *, count):
+        """Take up to `count` due domains for `owner` and return them, with their tenants.
+
+        What people and events wait for goes first. The claim is one compare-and-set: of two workers that saw the same
+        row, one changes it. It is counted before work starts, and it ends by itself, so that a worker may die.
+        """
+        now = timezone.now()
+        until = now + timedelta(seconds=2 * settings.AUDIT_DOMAIN_TIMEOUT_SEC + 60)
+        first = self.due(now).filter(requested_at__isnull=False).order_by("requested_at")
+        ids = list(first.values_list("pk", flat=True)[:count])
+        if len(ids) < count:
+            regular = self.due(now).filter(requested_at=None).order_by("next_audit_at")
+            ids += regular.values_list("pk", flat=True)[: count - len(ids)]
+        if not ids:
+            return []
+        self.model.objects.filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pk__in=ids, enabled=True, next_audit_at__lte=now).update(
+            claimed_by=owner, claimed_until=until, attempts=F("attempts") + 1
+        )
+        order = {pk: n for n, pk in enumerate(ids)}
+        mine = self.model.objects.filter(pk__in=ids, claimed_by=owner, claimed_until=until).select_related("tenant")
+        return sorted(mine, key=lambda d: order[d.pk])
+
+    def request_audit(self, now=None):
+        """Make these domains due at once, before regular ones; returns how many."""
+        now = now or timezone.now()
+        return self.update(requested_at=now, next_audit_at=now)
+
+    def counts(self, stale_before):
+        """{"domains", "healthy", "warning", "critical", "unknown", "stale"} in one query."""
+        return self.aggregate(**_counts(stale_before))
+
+    def counts_by_tenant(self, stale_before):
+        """The same, a dict a tenant, in the order of their names."""
+        rows = self.order_by("tenant__name", "tenant_id").values("tenant_id", "tenant__name")
+        return list(rows.annotate(**_counts(stale_before)))
+
+
+def _counts(stale_before):
+    statuses = {s: Count("pk", filter=Q(status=s)) for s in ("healthy", "warning", "critical", "unknown")}
+    stale = Q(last_audit_at__lt=stale_before) | Q(last_audit_at=None, created_at__lt=stale_before)
+    return {"domains": Count("pk"), **statuses, "stale": Count("pk", filter=stale)}
+
+
+class AuditRunQuerySet(models.QuerySet):
+    """Runs."""
+
+    def ask(self, *, tenant, domains, trigger, by, scope=""):
+        """Ask for an audit of these domains (a queryset of one tenant): `(run, already_queued)`.
+
+        Asked twice while the first has not begun, it answers with the first.
+        """
+        with transaction.atomic():
+            queued = self.filter(tenant=tenant, trigger=trigger, scope=scope, started_at=None, finished_at=None).order_by("pk").first()
+            if queued:
+                return queued, True
+            from .models import RunDomain
+
+            ids = list(domains.values_list("pk", flat=True))
+            now = timezone.now()
+            run = self.create(tenant=tenant, trigger=trigger, requested_by=by[:150], scope=scope, domains=len(ids), created_at=now)
+            RunDomain.objects.bulk_create([RunDomain(run=run, domain_id=pk) for pk in ids], batch_size=500)
+            domains.request_audit(now)
+            if not ids:
+                self.filter(pk=run.pk).update(started_at=now, finished_at=now)
+                run.refresh_from_db()
+            return run, False
+
+    def begin(self, domain_ids, now):
+        """Note that the audits of these domains have begun, in every run that waits for them."""
+        self.filter(open__domain__in=domain_ids, started_at=None, created_at__lte=now).update(started_at=now)
+
+    def settle(self, domain, *, begun_at, ok):
+        """One domain of the runs that asked before `begun_at` is audited (or given up): count it, and end what is complete."""
+        from .models import RunDomain
+
+        rows = RunDomain.objects.filter(domain=domain, run__created_at__lte=begun_at)
+        run_ids = list(rows.values_list("run_id", flat=True))
+        if not run_ids:
+            return
+        rows.delete()
+        counted = "done" if ok else "failed"
+        self.filter(pk__in=run_ids).update(**{counted: F(counted) + 1})
+        self.filter(pk__in=run_ids, started_at=None).update(started_at=begun_at)
+        self.end_complete(run_ids)
+
+    def end_complete(self, run_ids=None):
+        """End runs that wait for nothing any more (also those whose domains were removed meanwhile)."""
+        runs = self.filter(finished_at=None, open=None).exclude(trigger__in=["schedule", "cli"])
+        if run_ids is not None:
+            runs = runs.filter(pk__in=run_ids)
+        ids = list(runs.values_list("pk", flat=True))
+        self.filter(pk__in=ids).update(finished_at=timezone.now())

@@ -1,0 +1,218 @@
+"""Auditing: claim, collect, record. Sync functions that drive one event loop; the ORM is touched between its steps, never inside.
+
+Each process has one event loop and one `Network` (resolver with cache, TLS context, connections), made on first use, after
+the fork, and kept across tasks.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.utils import timezone
+
+from collectors.base import CheckResult, Outcome, run, unknown
+from collectors.catalogue import CHECKS
+from collectors.net import NetConfig, Network
+from collectors.text import _
+
+from . import store
+from .models import AuditDomain, AuditRun, Tenant, target_of
+from .querysets import MAX_ATTEMPTS
+
+log = logging.getLogger(__name__)
+_process: dict = {}  # pid -> (loop, network): a fork does not share them
+
+
+def net_config():
+    """The collectors' configuration from the settings."""
+    return NetConfig(
+        dns_servers=settings.AUDIT_DNS_SERVERS,
+        dns_cache_seconds=settings.AUDIT_DNS_CACHE_SEC,
+        allowed_networks=settings.AUDIT_ALLOWED_NETWORKS,
+        ca_file=settings.AUDIT_CA_FILE,
+        check_seconds=settings.AUDIT_CHECK_TIMEOUT_SEC,
+        domain_seconds=settings.AUDIT_DOMAIN_TIMEOUT_SEC,
+        portal_paths=settings.AUDIT_PORTAL_PATHS,
+    )
+
+
+def process_loop():
+    """(loop, network) of this process."""
+    if os.getpid() not in _process:
+        _process.clear()
+        loop = asyncio.new_event_loop()
+        _process[os.getpid()] = loop, loop.run_until_complete(_open())
+    return _process[os.getpid()]
+
+
+def close_process_loop():
+    """Close the network and the loop of this process (for commands and tests)."""
+    if entry := _process.pop(os.getpid(), None):
+        loop, network = entry
+        loop.run_until_complete(network.close())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _open():
+    return Network(net_config())
+
+
+def owner_name():
+    """A name for a claim: host, process, and something unique."""
+    return f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+@dataclass
+class Job:
+    """One domain to audit: `key` is what the caller knows it by (an AuditDomain, or a name that is not registered)."""
+
+    key: object
+    target: object
+    fresh: bool = False
+    begun_at: object = field(default_factory=timezone.now)
+
+
+def collect(jobs, *, width, only=None, on_start=None):
+    """Audit jobs in a sliding window of `width`; yields `(job, {check_id: CheckResult})` as each is done.
+
+    `jobs` is an iterator that is asked for the next job whenever a slot is free; it may yield None for "nothing now". The
+    loop stands still while the caller works with a result. Closing the generator cancels what is on its way.
+    """
+    loop, network = process_loop()
+    running: dict[asyncio.Task, Job] = {}
+    jobs = iter(jobs)
+    more = True
+    try:
+        while more or running:
+            while more and len(running) < width:
+                job = next(jobs, StopIteration)
+                if job is StopIteration:
+                    more = False
+                elif job is None:
+                    break
+                else:
+                    job.begun_at = timezone.now()
+                    if on_start:
+                        on_start(job)
+                    running[loop.create_task(_audit(network, job, only))] = job
+            if not running:
+                return
+            done, _pending = loop.run_until_complete(asyncio.wait(running, timeout=0.5, return_when=asyncio.FIRST_COMPLETED))
+            for task in done:
+                job = running.pop(task)
+                yield job, task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        if running:
+            with contextlib.suppress(asyncio.CancelledError):
+                loop.run_until_complete(asyncio.gather(*running, return_exceptions=True))
+
+
+async def _audit(network, job, only):
+    """All checks of one job; whatever happens, every check has a result."""
+    try:
+        async with asyncio.timeout(network.config.domain_seconds + 5):  # the checks end by themselves before that
+            return await run(job.target, network.audit(job.target, fresh=job.fresh), only)
+    except Exception:
+        log.exception("the audit of %s failed", job.target.domain)
+        message = _("The audit ran into an internal error; the log has the details.")
+        outcome = Outcome(message, [unknown("check_error", message)])
+        wanted = [c for c in CHECKS if only is None or c in only]
+        return {c: CheckResult.of(c, outcome, checked_at=timezone.now(), duration_ms=0) for c in wanted}
+
+
+def run_audit(tenant_id, domain, *, only=None):
+    """Audit one domain now and return `{check_id: CheckResult}`.
+
+    Registered on that tenant: saved. Not registered, or `tenant_id` None: looked at and not saved. Raises DomainError for
+    what is not a domain and Tenant.DoesNotExist for an unknown tenant.
+    """
+    from collectors.names import normalize_domain
+
+    name = normalize_domain(domain)
+    tenant = Tenant.objects.get(pk=tenant_id) if tenant_id is not None else None
+    row = AuditDomain.objects.filter(tenant=tenant, domain=name).select_related("tenant").first() if tenant else None
+    target = row.target() if row else target_of(tenant, name)
+    for job, results in collect([Job(row or name, target, fresh=True)], width=1, only=only):
+        if row:
+            store.record(row, results, begun_at=job.begun_at)
+        return results
+    raise RuntimeError("the audit ended without a result")  # collect() yields every job
+
+
+def drain(*, seconds=None, width=None):
+    """Audit what is due until nothing is, or `seconds` are over; returns how many domains were audited.
+
+    Saves each domain as it comes. A domain that was claimed three times without a result (its worker died) is given up
+    until its next regular slot.
+    """
+    owner, until = owner_name(), time.monotonic() + (settings.DRAIN_SECONDS if seconds is None else seconds)
+    width = width or settings.AUDIT_CONCURRENCY
+    held: dict[int, AuditDomain] = {}
+    scheduled = _ScheduledRun()
+
+    def jobs():
+        waiting: list[AuditDomain] = []
+        while True:
+            if not waiting and time.monotonic() < until:
+                waiting = list(AuditDomain.objects.claim(owner, count=max(1, min(width - len(held), 16))))
+                held.update((d.pk, d) for d in waiting)
+                _begin(waiting)
+            if not waiting:
+                if not held or time.monotonic() >= until:
+                    return
+                yield None
+                continue
+            domain = waiting.pop(0)
+            if domain.attempts > MAX_ATTEMPTS:
+                held.pop(domain.pk)
+                store.give_up(domain, owner=owner, begun_at=timezone.now(), error="worker died")
+                log.error("%s was claimed %s times without a result: given up until its next slot", domain.domain, MAX_ATTEMPTS)
+                continue
+            yield Job(domain, domain.target(), fresh=domain.requested_at is not None)
+
+    count = 0
+    try:
+        for job, results in collect(jobs(), width=width):
+            domain = job.key
+            saved = store.record(domain, results, begun_at=job.begun_at, owner=owner)
+            held.pop(domain.pk, None)
+            count += saved
+            scheduled.add(domain, saved)
+    finally:
+        if held:  # stopped in the middle: what is not done is due again at once
+            store.release(list(held), owner=owner)
+        scheduled.end()
+    return count
+
+
+def _begin(domains):
+    if domains:
+        AuditRun.objects.begin([d.pk for d in domains if d.requested_at], timezone.now())
+
+
+class _ScheduledRun:
+    """The run row of one drain's regular audits, written when there was at least one."""
+
+    def __init__(self):
+        self.started, self.done, self.failed = timezone.now(), 0, 0
+
+    def add(self, domain, saved):
+        if domain.requested_at is None:
+            self.done += bool(saved)
+            self.failed += not saved
+
+    def end(self):
+        if total := self.done + self.failed:
+            AuditRun.objects.create(
+                trigger=AuditRun.Trigger.SCHEDULE, domains=total, done=self.done, failed=self.failed,
+                created_at=self.started, started_at=self.started, finished_at=timezone.now(),
+            )  # fmt: skip

@@ -1,0 +1,27 @@
+"""Sentences of collectors in the reader's language."""
+
+from django.utils.translation import gettext
+
+from collectors.text import fill
+
+
+def say(source, default=""):
+    """A stored `{"id", "params"}` (or a collectors' Text) in the active language; `default` where there is no source."""
+    if hasattr(source, "source"):
+        source = source.source()
+    if not source or not source.get("id"):
+        return default
+    params = {k: say(v) if isinstance(v, dict) else v for k, v in source.get("params", {}).items()}
+    return fill(gettext(source["id"]), params)
+
+
+def finding(stored):
+    """A stored finding as the API and the pages show it: code, severity, message, owner, fix."""
+    fix = stored.get("fix")
+    return {
+        "code": stored["code"],
+        "severity": stored["severity"],
+        "message": say(stored.get("message_source"), stored["message"]),
+        "owner": stored["owner"],
+        "fix": fix and {"text": say(fix.get("text_source"), fix["text"]), "records": fix["records"]},
+    }
