@@ -23,7 +23,7 @@ class Tenant(models.Model):
     """One mail server with its portal API; it hosts many domains."""
 
     name = models.CharField(_("name"), max_length=100, unique=True)
-    portal_url = models.URLField(_("portal address"), blank=True, default="", help_text=_("For example http://10.10.10.112:8090; empty: no portal."))
+    portal_url = models.URLField(_("portal address"), blank=True, default="", help_text=_("Such as http://10.10.10.112:8090; empty: none."))
     portal_token = SecretField(_("portal token"), blank=True, default="", validators=[validators.header_value])
     webhook_secret = SecretField(_("webhook secret"), blank=True, default="", validators=[validators.webhook_secret])
     mail_hosts = models.JSONField(
@@ -42,7 +42,9 @@ class Tenant(models.Model):
         help_text=_("{domain} stands for the customer's domain."),
     )  # fmt: skip
     dmarc_rua = models.EmailField(_("DMARC report address"), blank=True, default="", help_text=_("Proposed to customers in fixes."))
-    language = models.CharField(_("language of customer reports"), max_length=2, choices=[("pt", _("Portuguese")), ("en", _("English"))], default="pt")
+    language = models.CharField(
+        _("language of customer reports"), max_length=2, choices=[("pt", _("Portuguese")), ("en", _("English"))], default="pt"
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -106,16 +108,16 @@ class AuditDomain(models.Model):
     def __str__(self):
         return self.unicode
 
+    def save(self, *args, **kwargs):
+        if self._state.adding:
+            self.domain = normalize_domain(self.domain)
+        super().save(*args, **kwargs)
+
     def clean(self):
         try:
             self.domain = normalize_domain(self.domain)
         except DomainError as error:
             raise ValidationError({"domain": error.message}) from None
-
-    def save(self, *args, **kwargs):
-        if self._state.adding:
-            self.domain = normalize_domain(self.domain)
-        super().save(*args, **kwargs)
 
     @property
     def unicode(self):
@@ -250,7 +252,10 @@ class AuditRun(models.Model):
         db_table = "audit_runs"
         verbose_name = _("run")
         verbose_name_plural = _("runs")
-        indexes = [models.Index(fields=["tenant", "finished_at"], name="audit_run_open"), models.Index(fields=["created_at"], name="audit_run_created")]
+        indexes = [
+            models.Index(fields=["tenant", "finished_at"], name="audit_run_open"),
+            models.Index(fields=["created_at"], name="audit_run_created"),
+        ]
 
     def __str__(self):
         return f"{self.pk} ({self.trigger})"
@@ -284,7 +289,7 @@ class WebhookEvent(models.Model):
     event_id = models.CharField(_("event id"), max_length=255)
     event = models.CharField(_("event"), max_length=100)
     payload = models.JSONField(_("payload"))
-    digest = models.CharField(max_length=64, blank=True, default="", editable=False)  # SHA-256 of the body: the same id with another body is told
+    digest = models.CharField(max_length=64, blank=True, default="", editable=False)  # SHA-256 of the body it came with
     received_at = models.DateTimeField(_("received"), default=timezone.now)
     processed_at = models.DateTimeField(_("processed"), null=True, blank=True)
     error = models.CharField(_("error"), max_length=500, blank=True, default="")

@@ -1,10 +1,11 @@
 """Logic over many rows: what is due, claims, requests, the states of runs."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Count, F, Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 MAX_ATTEMPTS = 3  # claims without a result, after which a domain waits for its next regular turn
@@ -37,7 +38,8 @@ class AuditDomainQuerySet(models.QuerySet):
             ids += regular.values_list("pk", flat=True)[: count - len(ids)]
         if not ids:
             return []
-        self.model.objects.filter(Q(claimed_until=None) | Q(claimed_until__lt=now), pk__in=ids, enabled=True, next_audit_at__lte=now).update(
+        free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+        self.model.objects.filter(free, pk__in=ids, enabled=True, next_audit_at__lte=now).update(
             claimed_by=owner, claimed_until=until, attempts=F("attempts") + 1
         )
         order = {pk: n for n, pk in enumerate(ids)}
@@ -49,12 +51,12 @@ class AuditDomainQuerySet(models.QuerySet):
         now = now or timezone.now()
         return self.update(requested_at=now, next_audit_at=now)
 
-    def counts(self, stale_before):
-        """{"domains", "healthy", "warning", "critical", "unknown", "stale"} in one query."""
-        return self.aggregate(**_counts(stale_before))
+    def alias_last_audit(self):
+        """With `last_audit_sort`: the last audit, never audited first (no null, so that paging can compare it)."""
+        return self.annotate(last_audit_sort=Coalesce("last_audit_at", datetime(2000, 1, 1, tzinfo=UTC)))
 
     def counts_by_tenant(self, stale_before):
-        """The same, a dict a tenant, in the order of their names."""
+        """domains, healthy, warning, critical, unknown and stale of each tenant, in the order of their names; one query."""
         rows = self.order_by("tenant__name", "tenant_id").values("tenant_id", "tenant__name")
         return list(rows.annotate(**_counts(stale_before)))
 

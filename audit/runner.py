@@ -7,6 +7,7 @@ the fork, and kept across tasks.
 import asyncio
 import contextlib
 import logging
+import multiprocessing
 import os
 import socket
 import time
@@ -22,10 +23,11 @@ from collectors.net import NetConfig, Network
 from collectors.text import _
 
 from . import store
-from .models import AuditDomain, AuditRun, Tenant, target_of
+from .models import AuditDomain, AuditRun, Tenant, WorkerHeartbeat, target_of
 from .querysets import MAX_ATTEMPTS
 
 log = logging.getLogger(__name__)
+stopping = multiprocessing.Event()  # set by the worker command when it is asked to stop; its forked children see it
 _process: dict = {}  # pid -> (loop, network): a fork does not share them
 
 
@@ -162,12 +164,13 @@ def drain(*, seconds=None, width=None):
     def jobs():
         waiting: list[AuditDomain] = []
         while True:
-            if not waiting and time.monotonic() < until:
+            over = time.monotonic() >= until or stopping.is_set()
+            if not waiting and not over:
                 waiting = list(AuditDomain.objects.claim(owner, count=max(1, min(width - len(held), 16))))
                 held.update((d.pk, d) for d in waiting)
                 _begin(waiting)
             if not waiting:
-                if not held or time.monotonic() >= until:
+                if not held or over:
                     return
                 yield None
                 continue
@@ -183,6 +186,8 @@ def drain(*, seconds=None, width=None):
     try:
         for job, results in collect(jobs(), width=width):
             domain = job.key
+            if not count:
+                _note_resolver()
             saved = store.record(domain, results, begun_at=job.begun_at, owner=owner)
             held.pop(domain.pk, None)
             count += saved
@@ -192,6 +197,34 @@ def drain(*, seconds=None, width=None):
             store.release(list(held), owner=owner)
         scheduled.end()
     return count
+
+
+def release_dead():
+    """Give back what processes of this host held that are gone (killed); the attempt stays counted. Returns how many rows."""
+    host = socket.gethostname()[:30]
+    held = AuditDomain.objects.filter(claimed_by__startswith=f"{host}:").values_list("claimed_by", flat=True).distinct()
+    dead = [owner for owner in held if not _alive(owner.split(":")[1])]
+    return AuditDomain.objects.filter(claimed_by__in=dead).update(claimed_by="", claimed_until=None) if dead else 0
+
+
+def _alive(pid):
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, ValueError):
+        return True
+    return True
+
+
+def _note_resolver():
+    """Before every domain is blamed: does our own resolver answer? Said once in the log, and shown on the overview."""
+    loop, network = process_loop()
+    beats = WorkerHeartbeat.objects.filter(name__startswith=f"{socket.gethostname()[:80]}:")
+    if loop.run_until_complete(network.dns.works()):
+        beats.exclude(resolver_down_since=None).update(resolver_down_since=None)
+    elif beats.filter(resolver_down_since=None).update(resolver_down_since=timezone.now()):
+        log.error("the DNS resolver does not answer: DNS checks are unknown until it does")
 
 
 def _begin(domains):

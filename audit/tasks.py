@@ -39,6 +39,7 @@ def request_run(*, tenant, domains, trigger, by, scope=""):
 
 def tick():
     """Every 30 s or so: process events that still wait, end runs that wait for nothing, ring a drain per worker if domains are due."""
+    runner.release_dead()
     process_events()
     for left in RunDomain.objects.exclude(domain__enabled=True, domain__tenant__enabled=True).select_related("domain"):
         AuditRun.objects.settle(left.domain, begun_at=timezone.now(), ok=False)

@@ -45,7 +45,9 @@ def normalize_domain(text):
     if len(ascii_name) > 253:
         raise DomainError(_("A domain name has at most 253 characters."))
     if not all(_LABEL.fullmatch(label) for label in labels):
-        raise DomainError(_("“{name}” is not a domain name: its parts are letters, digits and inner hyphens, 1 to 63 of them.", name=text[:100]))
+        raise DomainError(
+            _("“{name}” is not a domain name: its parts are letters, digits and inner hyphens, 1 to 63 of them.", name=text[:100])
+        )
     if _NUMBER.fullmatch(labels[-1]) or _is_address(ascii_name):
         raise DomainError(_("“{name}” is an address, not a domain name.", name=text[:100]))
     if len(labels) < 2:

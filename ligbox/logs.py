@@ -9,9 +9,9 @@ class OneLine(logging.Formatter):
     A traceback keeps its own lines, indented, so that none of them can look like a record.
     """
 
-    def formatMessage(self, record):  # noqa: N802 - logging's own name
+    def formatMessage(self, record):
         line = super().formatMessage(record)
         return line if line.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
-    def formatException(self, ei):  # noqa: N802 - logging's own name
+    def formatException(self, ei):
         return "\n".join("    " + line for line in super().formatException(ei).splitlines())

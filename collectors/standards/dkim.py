@@ -18,7 +18,7 @@ _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
 _VALUE = re.compile(rb"[\x21-\x3a\x3c-\x7e \t]*")
 _SPACE = re.compile(r"[ \t]+")
 _RSA_ALGORITHM = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption, as a whole OBJECT IDENTIFIER
-_RSA_IDENTIFIER = bytes.fromhex("300d") + _RSA_ALGORITHM + bytes.fromhex("0500")
+_NULL = bytes.fromhex("0500")
 _ED25519_SPKI = bytes.fromhex("302a300506032b6570032100")
 
 
@@ -99,6 +99,8 @@ def parse(raw):
     names = [name for name, _value in tags]
     values = dict(tags)
     if "v" in values and values["v"] != "DKIM1":
+        if values["v"].endswith("\\"):
+            raise KeyRecordError("syntax", _why(raw, b"v"))
         kind = "version" if "p" in values or values["v"].upper().startswith("DKIM") else "foreign"
         raise KeyRecordError(kind, _("It starts with “v={version}”, and a key record with “v=DKIM1”.", version=values["v"][:60]))
     if "v" in values and names[0] != "v":
@@ -158,7 +160,8 @@ def parse_key(text, key_type=None):
     """The `Key` in the base64 text of a `p=` tag; raises KeyRecordError.
 
     RSA keys are accepted in both encodings that verifiers accept: RSAPublicKey, which RFC 6376 names, and
-    SubjectPublicKeyInfo, which nearly everybody publishes. Ed25519 is the bare 32 bytes (RFC 8463, 4.2). Without `key_type`, 32 bytes are Ed25519.
+    SubjectPublicKeyInfo, which nearly everybody publishes.
+    Ed25519 is the bare 32 bytes (RFC 8463, 4.2). Without `key_type`, 32 bytes are Ed25519.
     """
     packed = re.sub(r"[ \t\r\n]+", "", text)
     try:
@@ -206,7 +209,7 @@ def _rsa(raw):
     body = _only(raw, 0x30)
     if body[:1] == b"\x30":
         algorithm, rest = _take(body, 0x30)
-        if not algorithm.startswith(_RSA_ALGORITHM):
+        if algorithm not in (_RSA_ALGORITHM, _RSA_ALGORITHM + _NULL):  # its parameters are NULL, or left out
             raise _DerError
         bits = _only(rest, 0x03)
         if bits[:1] != b"\x00":  # unused bits
@@ -220,7 +223,7 @@ def _rsa(raw):
     if n.bit_length() > MAX_BITS or n < 15 or not n & 1 or e < 3 or not e & 1 or e >= n:
         raise _DerError
     inner = _der(0x30, _integer(n) + _integer(e))
-    return Key("rsa", n.bit_length(), _der(0x30, _RSA_IDENTIFIER + _der(0x03, b"\x00" + inner)))
+    return Key("rsa", n.bit_length(), _der(0x30, _der(0x30, _RSA_ALGORITHM + _NULL) + _der(0x03, b"\x00" + inner)))
 
 
 def _take(data, tag):

@@ -7,6 +7,7 @@ list where there are none); what it raises passes through, so that an error is n
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import permutations
 from urllib.parse import unquote
 
 from collectors.names import is_host_name
@@ -21,15 +22,16 @@ _VALUES = {  # the closed value sets of RFC 9989, 4.8; ABNF literals have no cas
     "np": POLICIES,
     "adkim": ("r", "s"),
     "aspf": ("r", "s"),
-    "fo": ("0", "1", "d", "s", "d:s", "s:d"),
+    "fo": {":".join(p) for n in range(1, 4) for p in permutations("01ds", n) if not {"0", "1"} <= {*p}},
     "psd": ("y", "n", "u"),
     "t": ("y", "n"),
 }
 _KNOWN = {*_VALUES, *REMOVED, "rua", "ruf"}
 # The value is case-sensitive (%s"DMARC1"), the tag name is not, and blanks may surround the equals sign.
 _VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
-_TAG = re.compile(r"([A-Za-z]+)[ \t]*=[ \t]*([\x20-\x3a\x3c-\x7e]+)")
-_ALMOST = re.compile(rb"(?:\A|[;\s\"'])v\s*=\s*[\"']?\s*dmarc|\A[\s\"'\\]*dmarc\s*1", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z]+")
+_VALUE = re.compile(r"[\x20-\x7e]+")
+_ALMOST = re.compile(rb"(?:\A|[;\s\"'])v\s{0,9}=\s{0,9}[\"']?\s{0,9}dmarc|\A[\s\"'\\]*dmarc\s*1", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SIZE = re.compile(r"![0-9]+[kmgtKMGT]?\Z")
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*|\"(?:[^\"\\\x00-\x1f\x7f]|\\[ -~])+\"", re.ASCII)
@@ -135,21 +137,22 @@ def guess(raw):
 
 
 def _record(raw, parts):
-    tags, ignored, repeated = [], [], []
+    tags, ignored, repeated = {}, [], {}
     for part in (p.decode("latin-1").strip(" \t") for p in parts):
-        match = _TAG.fullmatch(part)
-        if not match:
+        name, _equals, value = (x.strip(" \t") for x in part.partition("="))
+        name = name.lower()
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             ignored += [part] if part else []
             continue
-        name, value = match[1].lower(), match[2].strip(" ")
-        if name in dict(tags):
-            repeated += [name] if name not in repeated else []
+        if name in tags:
+            repeated[name] = True
             continue
-        tags.append((name, value))
+        tags[name] = value
         if name not in _KNOWN or (name in _VALUES and name not in ("p", "sp", "np") and value.lower() not in _VALUES[name]):
             ignored.append(part)
-    uris = {name: tuple(parse_uri(u) for u in value.split(",") if u.strip()) for name, value in tags if name in ("rua", "ruf")}
-    return Record(show_bytes(raw), tuple(tags), tuple(show_bytes(i.encode("latin-1")) for i in ignored), tuple(repeated), **uris)
+    uris = {name: tuple(parse_uri(u) for u in value.split(",") if u.strip()) for name, value in tags.items() if name in ("rua", "ruf")}
+    shown = tuple(show_bytes(i.encode("latin-1")) for i in ignored)
+    return Record(show_bytes(raw), tuple(tags.items()), shown, tuple(repeated), **uris)
 
 
 def parse_uri(text):
@@ -167,7 +170,8 @@ def parse_uri(text):
         return Uri(text, problem=_("it holds no mail address"))
     host = host.lower().removesuffix(".")
     local = unquote(local, encoding="ascii", errors="replace")
-    if "!" in address or len(local) > 64 or not _LOCAL.fullmatch(local) or not is_host_name(host):
+    # RFC 6068, 2: a slash or hash is encoded in an address; `mailto://` is a common slip
+    if re.search("[!/#]", address) or len(local) > 64 or not _LOCAL.fullmatch(local) or not is_host_name(host):
         return Uri(text, problem=_("its mail address is not valid"))
     return Uri(text, f"{local}@{host}", host, size[0] if size else "")
 

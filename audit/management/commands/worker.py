@@ -1,0 +1,122 @@
+"""`manage.py worker`: the django-q2 cluster, with a clean stop, a stall watchdog and a heartbeat."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from datetime import timedelta
+from multiprocessing import Value
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+log = logging.getLogger(__name__)
+HEARTBEAT_SECONDS = 5
+
+
+class Command(BaseCommand):
+    help = "Audit what is due, for ever. Stops cleanly on SIGTERM or Ctrl-C; exits 1 if nothing moves any more, to be started again."
+
+    def add_arguments(self, parser):
+        parser.add_argument("--stall", type=float, default=None, help="seconds without progress before it gives up")
+
+    def handle(self, *args, **options):
+        from django_q.conf import Conf
+
+        from audit import runner, schedules, tasks
+
+        self.stall = options["stall"] or (Conf.TIMEOUT or 60) + 30
+        self.progress = Value("d", time.time(), lock=False)  # shared with the forked workers
+        self.stop_asked = False
+        schedules.sync()
+        runner.release_dead()
+        cluster = self._cluster()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)  # only sets a flag: django-q2's own handler can deadlock
+        tasks.ring("tick")
+        connections.close_all()  # the children must not inherit a connection
+        cluster.start()
+        self.stderr.write(f"worker {self._name()}: running, Ctrl-C stops")
+        code = self._watch(cluster, Conf)
+        if code == 0:
+            runner.stopping.set()  # a drain at work takes no new domain and ends with those that it has
+            cluster.stop()
+        self._forget()
+        connections.close_all()
+        sys.exit(code)
+
+    def _on_signal(self, *_args):
+        self.stop_asked = True
+
+    def _cluster(self):
+        """A cluster whose children leave our process group, so that a signal to the whole group still lets tasks finish."""
+        from django_q import cluster as q
+        from django_q.signals import pre_execute
+
+        pre_execute.connect(lambda **_kwargs: setattr(self.progress, "value", time.time()), weak=False, dispatch_uid="stall")
+        original = q.Sentinel
+
+        class Sentinel(original):
+            def __init__(self, *args, **kwargs):
+                os.setpgid(0, 0)
+                super().__init__(*args, **kwargs)
+
+        q.Sentinel = Sentinel
+        return q.Cluster()
+
+    def _watch(self, cluster, conf):
+        """Beat and look after the cluster until it is to stop (0) or to be started again (1)."""
+        last_beat = last_look = 0.0
+        while not self.stop_asked:
+            cluster.sentinel.join(0.5)
+            now = time.monotonic()
+            if not cluster.sentinel.is_alive():
+                log.critical("the cluster has ended by itself: restarting")
+                return 1
+            try:
+                if now - last_beat >= HEARTBEAT_SECONDS:
+                    last_beat = now
+                    self._beat()
+                if now - last_look >= min(self.stall / 3, 10):
+                    last_look = now
+                    if self._stalled(conf):
+                        log.critical("no task started for %.0f s while tasks wait: restarting", self.stall)
+                        os.killpg(cluster.sentinel.pid, signal.SIGKILL)
+                        return 1
+            except DatabaseError:
+                log.warning("the database could not be reached; trying again")
+                connections.close_all()
+        return 0
+
+    def _stalled(self, conf):
+        from django_q.brokers import get_broker
+
+        if conf.ORM:
+            from django_q.models import OrmQ
+
+            waiting = OrmQ.objects.using(conf.ORM).filter(key=conf.CLUSTER_NAME, lock__lt=timezone.now() - timedelta(seconds=1)).exists()
+        else:
+            waiting = get_broker().queue_size() > 0
+        if not waiting:
+            self.progress.value = max(self.progress.value, time.time() - self.stall / 2)
+        return waiting and time.time() - self.progress.value > self.stall
+
+    @staticmethod
+    def _name():
+        return f"{socket.gethostname()[:80]}:{os.getpid()}"
+
+    def _beat(self):
+        from audit.models import WorkerHeartbeat
+
+        WorkerHeartbeat.objects.update_or_create(name=self._name(), defaults={"last_seen": timezone.now()})
+
+    def _forget(self):
+        from audit.models import WorkerHeartbeat
+
+        try:
+            WorkerHeartbeat.objects.filter(name=self._name()).delete()
+        except DatabaseError:
+            log.warning("the heartbeat row could not be removed; it grows old by itself")

@@ -1,0 +1,38 @@
+"""The text and title of a web page from bytes of any kind, in time that grows no faster than the page."""
+
+import codecs
+import html
+import re
+
+from .text import clean
+
+READ = 64 * 1024  # bytes of a page that are looked at
+_CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
+_TITLE = re.compile(r"<title(?:\s[^>]{0,200})?>([^<]{0,500})", re.IGNORECASE)
+# Python knows codecs that are not for web pages and slow on purpose-made input (punycode, idna, unicode_escape).
+_SAFE = ("utf-8", "utf-16", "utf-32", "ascii", "iso8859", "cp125", "koi8", "gb", "big5", "shift_jis", "euc_")
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+def page_text(body, content_type=""):
+    """The start of a page as text: by its byte order mark, the header's charset or UTF-8; what does not decode becomes U+FFFD."""
+    body = body[:READ]
+    return body.decode(_charset(body, content_type), "replace")
+
+
+def _charset(body, content_type):
+    for mark, name in _MARKS:
+        if body.startswith(mark):
+            return name
+    named = _CHARSET.search(content_type)
+    try:
+        codec = codecs.lookup(named.group(1)).name if named else "utf-8"
+    except LookupError:
+        return "utf-8"
+    return codec if codec.startswith(_SAFE) else "utf-8"
+
+
+def page_title(text):
+    """The title of an HTML page on one line, at most 200 characters; '' where there is none."""
+    found = _TITLE.search(text)
+    return clean(" ".join(html.unescape(found.group(1)).split()), 200) if found else ""

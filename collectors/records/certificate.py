@@ -1,0 +1,200 @@
+"""cert_le: the certificate that the portal reports and the one that the webmail address serves, and one verdict over both.
+
+The served one decides, as it is what people meet. Where it cannot be had, the portal's is judged alone; then nothing is
+said of its trust, which hangs on the chain that a server sends along.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from collectors.base import Fault, Fix, Outcome, Owner, fail, unknown
+from collectors.net_http import Handshake, WebFault
+from collectors.net_portal import PortalFault
+from collectors.standards.certificates import MAX_CHAIN, Certificate, CertificateError, Intermediates, describe, read, read_pem
+from collectors.text import Text, _, clean
+from collectors.web_place import NotAPlace, start_place
+
+from . import certificate_findings as findings_of
+
+INTERMEDIATES = Intermediates()  # what this process has learnt of public authorities; no domain's data
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The portal's side: its certificates (leaf first), or `missing` (404), or the fault that kept them from us."""
+
+    chain: tuple[Certificate, ...] = ()
+    missing: bool = False
+    fault: Fault | None = None
+    seen: dict | None = None
+
+    @property
+    def leaf(self):
+        return self.chain[0] if self.chain else None
+
+
+@dataclass(frozen=True)
+class Served:
+    """The webmail address's side: the handshake and its certificates, or `why` there are none.
+
+    `absent`: that nothing is served is itself known; without it, it could only not be looked at.
+    """
+
+    handshake: Handshake | None = None
+    chain: tuple[Certificate, ...] = ()
+    why: Text | None = None
+    absent: bool = False
+    fault: Fault | None = None
+
+    @property
+    def leaf(self):
+        return self.chain[0] if self.chain else None
+
+
+async def audit(target, net, *, now=None, intermediates=INTERMEDIATES):
+    """The Outcome of cert_le. `now` is the moment for which it is judged."""
+    try:
+        place = start_place(target.webmail)
+    except NotAPlace as error:
+        message = _("The tenant's webmail URL {url} cannot be used: {reason}. Correct it in the tenant.", url=target.webmail,
+                    reason=error.reason)  # fmt: skip
+        return Outcome(message, [unknown("webmail_url_invalid", message)], {"url": target.webmail})
+    reported, served = await asyncio.gather(_reported(net), _served(net, place))
+    return judge(place.host, reported, served, now=now or datetime.now(UTC), intermediates=intermediates)
+
+
+async def _reported(net):
+    try:
+        answer = await net.portal("certificate")
+    except Fault as fault:
+        return Reported(fault=fault, seen={"error": fault.code, "message": str(fault.message)})
+    if not answer.found:
+        return Reported(missing=True, seen=answer.evidence())
+    try:
+        return Reported(read_pem(answer.data["pem"]), seen=answer.evidence())
+    except CertificateError as error:
+        problem = _("the field “{field}” holds no readable certificate.", field="pem")
+        message = _("The portal's answer cannot be used: {problem}", problem=problem)
+        return Reported(fault=PortalFault("portal_bad_response", message), seen={**answer.evidence(), "error": clean(str(error), 300)})
+
+
+async def _served(net, place):
+    if place.scheme != "https":
+        return Served(why=_("The tenant's webmail address is not an https address."), absent=True)
+    try:
+        addresses = (await net.addresses(place.host)).all
+        if not addresses:
+            return Served(why=_("The name {host} has no address.", host=place.host), absent=True)
+        blocked = [a for a in addresses if not net.reachable(a)]
+        if blocked:
+            why = _("The webmail name has an address that is not public ({address}); nothing is dialled.", address=blocked[0])
+            return Served(why=why, absent=True)
+        handshake = await net.handshake(place.host, place.port, addresses)
+    except Fault as fault:
+        return Served(why=fault.message, fault=fault)
+    except WebFault as fault:
+        # "unreachable" for want of a route of our own is about us; all else is what anybody meets there
+        absent = not (fault.kind == "unreachable" and fault.cause == "network")
+        return Served(why=_why(fault), absent=absent)
+    try:
+        return Served(handshake, tuple(read(der) for der in handshake.chain[:1]) + _readable(handshake.chain[1:MAX_CHAIN]))
+    except (CertificateError, IndexError) as error:
+        return Served(handshake, why=_("The certificate that is served cannot be read ({problem}).", problem=clean(str(error), 200)))
+
+
+def _readable(chain):
+    """The certificates behind the leaf; one that cannot be read is left out."""
+    found = []
+    for der in chain:
+        try:
+            found.append(read(der))
+        except CertificateError:
+            continue
+    return tuple(found)
+
+
+def _why(fault):
+    words = {
+        "refused": _("The webmail address refuses the connection."),
+        "timeout": _("The webmail address did not answer in time."),
+        "reset": _("The webmail address closed the connection during the TLS handshake."),
+        "unreachable": _("The webmail address cannot be reached."),
+    }
+    if fault.kind in words:
+        return words[fault.kind]
+    return _("No TLS handshake with the webmail address ({problem}).", problem=fault.detail or fault.kind)
+
+
+# -- the verdict
+
+
+def judge(host, reported, served, *, now, intermediates):
+    """The Outcome from what both sides said; no I/O."""
+    evidence = {"host": host, "judged_at": now.isoformat(timespec="seconds"), "portal": _portal_evidence(reported, now)}
+    evidence["served"] = _served_evidence(served, now)
+    leaf = served.leaf or reported.leaf
+    if leaf is None:
+        return _nothing(reported, served, evidence)
+    trust = findings_of.trust(reported, served, now, intermediates)
+    findings = [
+        *findings_of.names(leaf, host),
+        *findings_of.dates(leaf, now),
+        *trust,
+        *findings_of.issuer(leaf, trust),
+        *findings_of.key(leaf),
+        *findings_of.unreadable(leaf),
+    ]
+    findings += findings_of.between(reported, served)
+    evidence["judged"] = "served" if served.leaf else "portal"
+    if not served.leaf:
+        evidence["trust"] = "not judged: it depends on the chain that the server sends"
+    return Outcome(_summary(leaf, reported, served, now), findings, evidence)
+
+
+def _nothing(reported, served, evidence):
+    """No certificate from either side: missing where both say so, else not to be measured."""
+    if served.handshake is not None:
+        findings = [unknown("cert_unreadable", served.why, owner=Owner.HOST)]
+    elif reported.missing and served.absent:
+        message = _(
+            "There is no certificate for {host}: the portal knows none and none is served. Browsers cannot open the webmail.",
+            host=evidence["host"],
+        )
+        fix = Fix(_("Issue a Let's Encrypt certificate for the webmail name on the server."))
+        findings = [fail("cert_missing", message, owner=Owner.HOST, fix=fix)]
+    else:
+        findings = [unknown("cert_unreachable", _("No certificate could be looked at: {why}", why=served.why))]
+    findings += [side.fault.finding() for side in (reported, served) if side.fault]
+    return Outcome(findings[0].message, findings, evidence)
+
+
+def _summary(leaf, reported, served, now):
+    days = max(0, (leaf.not_after - now).days) if leaf.not_after else 0
+    if not served.leaf:
+        where = _("reported by the portal, the served one could not be looked at")
+    elif reported.leaf and reported.leaf.sha256 == served.leaf.sha256:
+        where = _("the one that is served")
+    else:
+        where = _("as it is served")
+    return _("{issuer}, days left: {days}, {where}", issuer=clean(leaf.issuer_name, 100), days=days, where=where)
+
+
+# -- evidence
+
+
+def _portal_evidence(reported, now):
+    return {**(reported.seen or {}), **({"certificate": describe(reported.leaf, now)} if reported.leaf else {})}
+
+
+def _served_evidence(served, now):
+    seen = {"error": served.why} if served.why else {}
+    if served.handshake:
+        shake = served.handshake
+        seen |= {"address": shake.address, "tls_version": shake.tls_version, "ms": shake.ms, "trusted": shake.trusted}
+        if not shake.trusted:
+            seen["verify_error"] = {"code": shake.verify_code, "message": shake.verify_message}
+    if served.leaf:
+        chain = [{"subject": c.subject[:500], "issuer": c.issuer[:500], "sha256": c.sha256} for c in served.chain[1:]]
+        seen |= {"certificate": describe(served.leaf, now), "chain": chain}
+    return seen

@@ -1,0 +1,59 @@
+"""Unpacking of a response body with bounds: what comes out, what goes in, and the ratio between them."""
+
+import zlib
+
+MAX_BODY = 256 * 1024
+MAX_RATIO = 20  # times, beyond the first 64 KiB that come out
+FREE_OUTPUT = 64 * 1024
+
+
+class BadEncoding(ValueError):
+    """The body is packed in a way that is not read: several codings on top of each other, or broken data."""
+
+
+class Unpacker:
+    """Collects a body from its pieces. `coding` is a Content-Encoding header; `full` says that enough has been read.
+
+    gzip and deflate are unpacked; another coding (none was asked for) is kept packed. Raises BadEncoding.
+    """
+
+    def __init__(self, coding=""):
+        codings = [c for c in (part.strip().lower() for part in coding.split(",")) if c and c != "identity"]
+        if len(codings) > 1:
+            raise BadEncoding("several content codings on top of each other")
+        self.coding = codings[0] if codings else ""
+        self._zlib = {"gzip": zlib.decompressobj(31), "x-gzip": zlib.decompressobj(31), "deflate": zlib.decompressobj(15)}.get(self.coding)
+        self._out = bytearray()
+        self._in = 0
+        self.full = False
+
+    def feed(self, piece):
+        """Take one piece of the body as it came."""
+        self._in += len(piece)
+        if self._zlib is None:
+            self._out += piece[: MAX_BODY + 1 - len(self._out)]
+        else:
+            self._unpack(piece)
+        bomb = len(self._out) > FREE_OUTPUT and len(self._out) > MAX_RATIO * self._in
+        self.full = bomb or len(self._out) > MAX_BODY or self._in > 2 * MAX_BODY
+
+    def _unpack(self, piece):
+        room = min(MAX_BODY, max(FREE_OUTPUT, MAX_RATIO * self._in)) + 1 - len(self._out)
+        if room <= 0 or self._zlib.eof:
+            return
+        try:
+            self._out += self._zlib.decompress(piece, room)
+        except zlib.error as error:
+            if self.coding != "deflate" or self._in > len(piece):
+                raise BadEncoding(f"the {self.coding} data is broken") from error
+            self._zlib = zlib.decompressobj(-15)  # deflate without its zlib header, which some servers send
+            try:
+                self._out += self._zlib.decompress(piece, room)
+            except zlib.error:
+                raise BadEncoding("the deflate data is broken") from error
+
+    def finish(self):
+        """The body, at most MAX_BODY bytes."""
+        if self._zlib is not None and self._in and not self._zlib.eof and not self.full:
+            raise BadEncoding(f"the {self.coding} data ends too early")
+        return bytes(self._out[:MAX_BODY])
