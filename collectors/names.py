@@ -10,6 +10,7 @@ from .text import Text, _
 
 RESERVED = {"localhost", "local", "internal", "lan", "home.arpa", "arpa", "invalid", "onion"}  # `test` is allowed
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_JOINERS = "\u200c\u200d"  # invisible, and part of correct spelling in some scripts; IDNA 2008 knows where (RFC 5892, appendix A)
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
 
 
@@ -34,7 +35,7 @@ def normalize_domain(text):
         raise DomainError(_("The domain name is empty."))
     if len(name) > 1000:
         raise DomainError(_("A domain name has at most 253 characters."))
-    if any(c in name for c in "/\\:@?#[]%") or any(c.isspace() or not c.isprintable() for c in name):
+    if any(c in name for c in "/\\:@?#[]%") or any(c.isspace() or not (c.isprintable() or c in _JOINERS) for c in name):
         raise DomainError(_("“{name}” is not a domain name; give the name alone, such as example.com.", name=name[:100]))
     try:
         name = idna.uts46_remap(name, std3_rules=True, transitional=False).removesuffix(".")

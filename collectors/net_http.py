@@ -100,7 +100,7 @@ class WebClient:
                 ("User-Agent", USER_AGENT), ("Accept", "text/html, */*;q=0.5"), ("Accept-Encoding", "identity"), ("Connection", "close"),
             ],
         )  # fmt: skip
-        backend = PinnedBackend(addresses, reachable=self._reachable, seconds=min(seconds, SETUP_SECONDS))
+        backend = PinnedBackend(addresses, reachable=self._reachable, seconds=min(seconds * 0.9, SETUP_SECONDS))
         connection = httpcore.AsyncHTTPConnection(origin, ssl_context=self._context, network_backend=backend)
         try:
             async with asyncio.timeout(seconds):
@@ -209,9 +209,10 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
 
     def protocol_fault(self, error):
         """The WebFault for what h11 refused: not HTTP, or a connection that closed before the message was whole."""
-        speaks_http = self.start[:5] == b"HTTP/"[: len(self.start[:5])]
-        early = self.ended and speaks_http
-        return WebFault("reset" if early else "protocol", address=self.address, detail=str(error))
+        if self.start and not b"HTTP/".startswith(self.start[:5]):
+            return WebFault("protocol", address=self.address, detail=f"it does not begin like HTTP: {show_bytes(self.start)}")
+        words = str(error).split(": bytearray")[0].rstrip(".")  # h11 ends some of its sentences with the bytes themselves
+        return WebFault("reset" if self.ended else "protocol", address=self.address, detail=words)
 
     def abort(self):
         if self._writer:

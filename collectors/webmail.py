@@ -88,7 +88,7 @@ async def _redirect_addresses(host, net):
     found = await net.addresses(host)
     if found.unreachable:
         says = _(
-            "The webmail redirects to {host}, which has the non-public address {addresses}: people outside cannot open it. Correct the redirect.",
+            "The webmail redirects to {host}, at the non-public address {addresses}: people outside cannot open it. Correct the redirect.",
             host=host,
             addresses=", ".join(found.unreachable[:5]),
         )

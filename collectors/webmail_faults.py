@@ -42,7 +42,7 @@ def fault_finding(fault, place):
             return fail("webmail_reset", says, owner=Owner.HOST)
         case "tls":
             says = _(
-                "{host} cannot be opened over HTTPS: {cause} ({detail}). Browsers warn and stop. Correct the certificate or the TLS settings.",
+                "{host} cannot be opened over HTTPS: {cause} ({detail}). Browsers warn and stop. Correct the proxy's certificate or TLS.",
                 cause=_tls_words(fault.cause),
                 **seen,
             )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from collectors.base import Fault, Fix, Outcome, Owner, fail, unknown
 from collectors.net_http import Handshake, WebFault
 from collectors.net_portal import PortalFault
-from collectors.standards.certificates import MAX_CHAIN, Certificate, CertificateError, Intermediates, describe, read, read_pem
+from collectors.standards.certificates import Certificate, CertificateError, Intermediates, describe, read_chain, read_pem
 from collectors.text import Text, _, clean
 from collectors.web_place import NotAPlace, start_place
 
@@ -98,20 +98,9 @@ async def _served(net, place):
         absent = not (fault.kind == "unreachable" and fault.cause == "network")
         return Served(why=_why(fault), absent=absent)
     try:
-        return Served(handshake, tuple(read(der) for der in handshake.chain[:1]) + _readable(handshake.chain[1:MAX_CHAIN]))
-    except (CertificateError, IndexError) as error:
+        return Served(handshake, read_chain(handshake.chain))
+    except CertificateError as error:
         return Served(handshake, why=_("The certificate that is served cannot be read ({problem}).", problem=clean(str(error), 200)))
-
-
-def _readable(chain):
-    """The certificates behind the leaf; one that cannot be read is left out."""
-    found = []
-    for der in chain:
-        try:
-            found.append(read(der))
-        except CertificateError:
-            continue
-    return tuple(found)
 
 
 def _why(fault):

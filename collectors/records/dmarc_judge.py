@@ -148,7 +148,7 @@ class Judge:
         for at in destinations.values():
             if at.authorised is False and at.host in asked:
                 found.append(self._unauthorised(at))
-            elif at.authorised is None and at.host in asked:
+            elif at.fault and at.host in asked:
                 found.append(at.fault.finding())
         if len(reports.hosts(record)) > len(destinations):
             message = _(

@@ -9,7 +9,7 @@ from collectors.standards import dmarc
 from collectors.text import Text, _
 
 DESTINATIONS = 10  # how many are verified, however many a record lists
-WALKED = 2  # for how many of them two tree walks are made where the public suffix list leaves it open
+WALKED = 2  # for how many of them a tree walk is made where the public suffix list leaves it open
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,13 @@ async def _verify(domain, record, host, lookup, may_walk):
             # step 9: the destination may name other addresses, but only at the same host
             instead = tuple(u.address for u in found[0].destinations if u.host == host)
             return Destination(host, True, _("the record at {name}", name=name), name, redirected=instead)
-        if may_walk and await _organisation(domain, lookup) == await _organisation(host, lookup):
-            return Destination(host, True, _("the same organisational domain"))
+        if _may_be_one_organisation(domain, host):
+            organisation = await _organisation(domain, lookup)
+            if host == organisation or host.endswith("." + organisation):
+                if not may_walk:
+                    return Destination(host, None, _("not verified"), name)
+                if await _organisation(host, lookup) == organisation:
+                    return Destination(host, True, _("the same organisational domain"))
     except Fault as fault:
         return Destination(host, None, fault.message, name, fault)
     return Destination(host, False, _("no record at {name}", name=name), name)

@@ -5,9 +5,11 @@ Certificates come from strangers. `cryptography` reads most parts only when they
 broken on its own: a part that cannot be read is named in `unreadable` and the rest still counts.
 """
 
+import base64
+import binascii
+import contextlib
 import hashlib
 import re
-import ssl
 import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +25,7 @@ MAX_CHAIN = 10  # certificates of one chain or file that are looked at
 SHOWN_NAMES = 50
 ABOUT_TO_EXPIRE = 1 / 9  # of the lifetime left
 RENEWAL_OVERDUE = 0.28  # of the lifetime left; renewal is due at 1/3
-_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)
 _STAGING = re.compile(r"\(staging\)|^fake le |^happy hacker fake", re.IGNORECASE)
 _BROKEN = (ValueError, TypeError, UnsupportedAlgorithm, OverflowError, x509.InvalidVersion)
 
@@ -69,12 +71,23 @@ def read(der):
         return _Reader(parsed).certificate(der)
 
 
+def read_chain(ders):
+    """The leaf and what stands behind it, at most MAX_CHAIN; raises CertificateError for the leaf, leaves broken others out."""
+    if not ders:
+        raise CertificateError("no certificate")
+    chain = [read(ders[0])]
+    for der in ders[1:MAX_CHAIN]:
+        with contextlib.suppress(CertificateError):
+            chain.append(read(der))
+    return tuple(chain)
+
+
 def read_pem(text):
-    """All certificates in a PEM text in their order, at most MAX_CHAIN; raises CertificateError if there is none or one is broken."""
-    blocks = _PEM.findall(text)
-    if not blocks:
-        raise CertificateError("no certificate in the text")
-    return tuple(read(ssl.PEM_cert_to_DER_cert(block)) for block in blocks[:MAX_CHAIN])
+    """The certificates in a PEM text, as `read_chain` has them."""
+    try:
+        return read_chain([base64.b64decode(block) for block in _PEM.findall(text)[:MAX_CHAIN]])
+    except binascii.Error as error:
+        raise CertificateError(str(error)) from None
 
 
 class _Reader:

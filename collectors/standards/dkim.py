@@ -101,7 +101,8 @@ def parse(raw):
     if "v" in values and values["v"] != "DKIM1":
         if values["v"].endswith("\\"):
             raise KeyRecordError("syntax", _why(raw, b"v"))
-        kind = "version" if "p" in values or values["v"].upper().startswith("DKIM") else "foreign"
+        named = values["v"].upper()
+        kind = "version" if named.startswith("DKIM") or ("p" in values and not named.startswith("DMARC")) else "foreign"
         raise KeyRecordError(kind, _("It starts with “v={version}”, and a key record with “v=DKIM1”.", version=values["v"][:60]))
     if "v" in values and names[0] != "v":
         raise KeyRecordError("syntax", _("“v=DKIM1” is not the first tag."))

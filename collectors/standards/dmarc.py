@@ -144,7 +144,7 @@ def _record(raw, parts):
         if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             ignored += [part] if part else []
             continue
-        if name in tags:
+        if name in tags or name == "v":
             repeated[name] = True
             continue
         tags[name] = value

@@ -186,11 +186,11 @@ class _CheckHost:
             return policy.result == "pass"
         self._count(step)
         name = await self._target(term, step, domain)
-        if term.name == "ptr":
-            return await self._ptr(name, step)
         if not macros.is_name(name):
             step.note = "malformed_name"  # RFC 7208 leaves it open (section 4.8); taken as a name that does not exist
             return False
+        if term.name == "ptr":
+            return await self._ptr(name, step)
         if term.name == "exists":
             return bool(await self._counted(name, "A", step))
         hosts = [name] if term.name == "a" else await self._exchanges(name, step)

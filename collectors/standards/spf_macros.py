@@ -19,6 +19,10 @@ class MacroError(ValueError):
     """Text that is not a macro-string; the argument is the part that is wrong."""
 
 
+class DomainSpecError(MacroError):
+    """Macros are well formed, but the text cannot be a domain name."""
+
+
 class Escape(str):
     """`%%`, `%_` or `%-`, as the text that it stands for."""
 
@@ -69,11 +73,11 @@ def read_macros(text, *, letters=LETTERS, spaces=False):
 
 
 def read_domain_spec(text):
-    """A domain-spec (section 7.1) as read_macros gives it: it ends in a macro, or in a dot and a top label."""
+    """A domain-spec (section 7.1) as read_macros gives it: it ends in a macro, or in a dot and a top label. Raises MacroError."""
     parts = read_macros(text)
     ends_in_macro = parts and isinstance(parts[-1], (Macro, Escape))
     if not ends_in_macro and not _TOPLABEL_END.search(text):
-        raise MacroError(text)
+        raise DomainSpecError(text)
     return parts
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from .spf_macros import EXPLANATION_LETTERS, MacroError, read_domain_spec, read_macros, uses
+from .spf_macros import EXPLANATION_LETTERS, DomainSpecError, MacroError, read_domain_spec, read_macros, uses
 
 VERSION = b"v=spf1"
 LOOKUP_TERMS = {"include", "a", "mx", "ptr", "exists", "redirect"}  # those that the limit of ten is about (section 4.6.4)
@@ -145,6 +145,8 @@ def _term(text, index, offset):
 def _checked(reader, text, **options):
     try:
         return tuple(reader(text, **options))
+    except DomainSpecError:
+        raise SpfSyntaxError("bad_domain", text) from None
     except MacroError as error:
         raise SpfSyntaxError("bad_macro" if "%" in error.args[0] else "bad_domain", text) from None
 
@@ -205,7 +207,7 @@ def _is(address_class, text):
         address_class(text)
     except AddressValueError:
         return False
-    return True
+    return "%" not in text  # a zone is not part of the grammar
 
 
 _READERS = {

@@ -121,6 +121,8 @@ def test_it_takes_each_failure_option_once_and_0_or_1_alone(value, good):
 def test_it_counts_the_first_of_a_repeated_tag():
     record = parse("v=DMARC1; p=none; P=reject; p=reject")
     assert (record.valid("p"), record.repeated) == ("none", ("p",))
+    record = parse("v=DMARC1; p=reject; V=DMARC1")
+    assert (record.repeated, dmarc.rewrite(record)) == (("v",), "v=DMARC1; p=reject")
 
 
 def test_it_ignores_a_value_with_bytes_that_no_value_may_have():

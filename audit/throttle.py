@@ -1,0 +1,57 @@
+"""How often somebody may try: counters in the cache."""
+
+import hashlib
+import logging
+import time
+
+from django.conf import settings
+from django.core.cache import cache
+
+log = logging.getLogger(__name__)
+
+
+class Limit:
+    """At most `tries` within `seconds`, counted from the first one; each key has its own counter."""
+
+    def __init__(self, name, *, tries, seconds):
+        self.name, self.tries, self.seconds = name, tries, seconds
+
+    def _keys(self, key):
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"limit:{self.name}:{digest}:count", f"limit:{self.name}:{digest}:ends"
+
+    def hit(self, key):
+        """Count one try: 0 if it is allowed, else the seconds until the next one will be.
+
+        A cache that is out of reach allows it: nobody is locked out of the page that says what is wrong.
+        """
+        count, ends = self._keys(key)
+        try:
+            now = time.time()
+            cache.add(ends, now + self.seconds, self.seconds)
+            cache.add(count, 0, self.seconds)
+            try:
+                tries = cache.incr(count)
+            except ValueError:  # it ran out in this moment
+                return 0
+            if tries <= self.tries:
+                return 0
+            return max(1, round((cache.get(ends) or now + self.seconds) - now))
+        except Exception:
+            log.exception("the cache that counts tries could not be reached")
+            return 0
+
+    def reset(self, key):
+        """Forget the tries of this key."""
+        try:
+            cache.delete_many(self._keys(key))
+        except Exception:
+            log.exception("the cache that counts tries could not be reached")
+
+
+def client_address(request):
+    """The caller's address; what reverse proxies say is believed as far as settings.PROXIES of them are ours."""
+    forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+    if settings.PROXIES and len(forwarded) >= settings.PROXIES:
+        return forwarded[-settings.PROXIES]
+    return request.META.get("REMOTE_ADDR", "")

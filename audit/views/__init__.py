@@ -1,0 +1,1 @@
+"""The pages: the overview, the scorecard of a domain, and the way in. Each fragment has its own address."""

@@ -1,0 +1,174 @@
+"""The run_audit command, against a real DNS server on loopback."""
+
+import io
+import json
+import sys
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from audit import runner
+from audit.models import AuditCheck, AuditDomain, AuditRun, Tenant
+from collectors.base import core_checks
+from mock_tenant.dnsserver import DnsServer
+
+ZONE = {
+    "names": {
+        "kunde.test": {"MX": ["10 mx1.host.test."], "TXT": ["v=spf1 include:_spf.host.test -all"]},
+        "_spf.host.test": {"TXT": ["v=spf1 ip4:203.0.113.25 -all"]},
+        "mx1.host.test": {"A": ["127.0.0.2"]},
+        "_dmarc.kunde.test": {"TXT": ["v=DMARC1; p=reject; rua=mailto:a@kunde.test"]},
+        "other.test": {"TXT": ["nothing"]},
+    },
+    "rules": [{"name": "mute.test", "action": "servfail"}],
+}
+
+
+@pytest.fixture(autouse=True)
+def dns(settings):
+    from ipaddress import ip_network
+
+    with DnsServer(ZONE) as server:
+        settings.AUDIT_DNS_SERVERS = ((server.host, server.port),)
+        settings.AUDIT_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
+        settings.AUDIT_CHECK_TIMEOUT_SEC = 3
+        yield server
+        runner.close_process_loop()
+
+
+@pytest.fixture
+def tenant(db):
+    return Tenant.objects.create(name="VM112", mail_hosts=["mx1.host.test"], sending_ips=["203.0.113.25"], spf_include="_spf.host.test")
+
+
+def run(*args):
+    """(exit status, stdout, stderr)"""
+    out, err = io.StringIO(), io.StringIO()
+    try:
+        call_command("run_audit", *args, stdout=out, stderr=err, no_color=True)
+    except SystemExit as end:
+        return end.code, out.getvalue(), err.getvalue()
+    except CommandError as error:
+        return error.returncode, out.getvalue(), str(error)
+    return 0, out.getvalue(), err.getvalue()
+
+
+def cards(*args):
+    code, out, _err = run(*args, "--json")
+    return code, json.loads(out)
+
+
+def test_a_registered_domain_is_audited_and_saved(tenant):
+    domain = AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+    code, (card,) = cards("kunde.test")
+    assert [c["check_id"] for c in card["checks"]] == core_checks()
+    assert card["checks"][3]["status"] == "ok", card["checks"][3]
+    assert AuditCheck.objects.filter(domain=domain).count() == 8
+    assert AuditRun.objects.get().trigger == "cli"
+    assert code == (card["status"] == "critical")
+
+
+def test_any_other_domain_is_looked_at_and_not_saved(tenant):
+    code, (card,) = cards("other.test")
+    assert code == 1 and card["tenant"] is None and card["status"] == "critical"
+    assert not AuditDomain.objects.exists() and not AuditCheck.objects.exists()
+
+
+@pytest.mark.django_db
+def test_it_works_without_any_tenant():
+    code, (card,) = cards("other.test")
+    assert code == 1 and card["domain"] == "other.test"
+    assert next(c for c in card["checks"] if c["check_id"] == "carbonio")["findings"][0]["code"] == "portal_not_configured"
+
+
+def test_an_unregistered_domain_is_held_against_the_tenant_that_is_named(tenant):
+    _code, (card,) = cards("other.test", "--tenant", "VM112")
+    assert card["tenant"]["name"] == "VM112"
+    assert not AuditDomain.objects.exists()
+
+
+def test_add_registers_first_and_no_save_saves_nothing(tenant):
+    cards("kunde.test", "--add")
+    assert AuditDomain.objects.get().source == "manual"
+    AuditCheck.objects.all().delete()
+    cards("kunde.test", "--no-save")
+    assert not AuditCheck.objects.exists()
+
+
+def test_only_the_checks_that_are_named_are_run_and_listed(tenant):
+    AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+    code, (card,) = cards("kunde.test", "--check", "dns_mx", "--check", "dns_spf")
+    assert [c["check_id"] for c in card["checks"]] == ["dns_mx", "dns_spf"]
+    assert AuditCheck.objects.count() == 2
+
+
+def test_all_audits_every_enabled_domain_of_the_tenant_named(tenant):
+    AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+    AuditDomain.objects.create(tenant=tenant, domain="other.test", enabled=False)
+    AuditDomain.objects.create(tenant=Tenant.objects.create(name="second"), domain="mute.test")
+    assert [c["domain"] for c in cards("--all", "--tenant", "VM112")[1]] == ["kunde.test"]
+    assert {c["domain"] for c in cards("--all")[1]} == {"kunde.test", "mute.test"}
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ([], "nothing to do"),
+        (["--all"], "nothing to do"),
+        (["not a domain"], "not a domain"),
+        (["$(id)"], "domain"),
+        (["127.0.0.1"], "address"),
+        (["kunde.test", "--tenant", "nobody"], "nobody"),
+        (["kunde.test", "--check", "dns_nonsense"], "dns_nonsense"),
+        (["kunde.test", "--all"], "--all"),
+        (["--all", "--add"], "--add"),
+        (["kunde.test", "--add", "--no-save"], "--add"),
+    ],
+)
+def test_case_170_171_wrong_usage_is_one_line_and_2(tenant, args, says):
+    code, out, err = run(*args)
+    assert code == 2 and out == ""
+    assert says in err and err.strip().count("\n") == 0
+
+
+def test_case_174_json_is_all_that_stands_on_stdout(tenant):
+    code, out, err = run("kunde.test", "other.test", "--json")
+    assert len(json.loads(out)) == 2
+
+
+def test_the_table_says_check_status_message_and_fix(tenant):
+    AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+    _code, out, _err = run("kunde.test", "other.test", "--tenant", "VM112")
+    assert "MX" in out and "✓ ok" in out and "✗ fails" in out
+    assert "add TXT other.test" in out and "v=spf1 include:_spf.host.test" in out
+
+
+def test_case_172_ctrl_c_saves_what_is_done_and_says_so(tenant, monkeypatch):
+    for name in ("kunde.test", "other.test"):
+        AuditDomain.objects.create(tenant=tenant, domain=name)
+    real = runner.collect
+
+    def interrupted(jobs, **options):
+        for n, item in enumerate(real(jobs, **{**options, "width": 1})):
+            if n == 1:
+                raise KeyboardInterrupt
+            yield item
+
+    monkeypatch.setattr(runner, "collect", interrupted)
+    code, out, err = run("--all", "--json")
+    assert code == 130
+    assert len(json.loads(out)) == 1
+    assert AuditDomain.objects.exclude(last_audit_at=None).count() == 1
+    assert "1 of 2" in err and "Traceback" not in err
+
+
+def test_case_175_without_tables_it_says_what_to_run(tmp_path):
+    import os
+    import subprocess
+    from pathlib import Path
+
+    env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/new.sqlite3", "SECRET_KEY": "k" * 50}
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "manage.py", "run_audit", "--all"], cwd=root, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "migrate" in done.stderr and done.stderr.strip().count("\n") == 0

@@ -1,0 +1,262 @@
+"""Certificates read and judged (RFC 5280, RFC 9525): also those that are broken in one part or in all."""
+
+import datetime as dt
+import json
+import time
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
+
+from collectors.standards import certificates
+from collectors.standards.certificates import (
+    CertificateError,
+    Intermediates,
+    covers,
+    fraction_left,
+    issued,
+    name_covers,
+    path,
+    read,
+    read_pem,
+)
+
+from .certificate_maker import DAY, DER, Authority, authority, now
+
+BROKEN_PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def cert(names=("webmail.kunde.test",), **kwargs):
+    return authority().leaf(list(names), **kwargs).read
+
+
+def patched(old, new, **kwargs):
+    """A certificate with some of its bytes replaced by as many others (its signature is wrong then)."""
+    der = authority().leaf(**{"names": ["webmail.kunde.test"], "common": "subject-name", **kwargs}).cert.public_bytes(DER)
+    assert len(old) == len(new)
+    assert old in der
+    return read(der.replace(old, new))
+
+
+def test_it_reads_what_a_certificate_says():
+    made = authority().leaf(["webmail.Kunde.test", "192.0.2.1"], start=-30, end=60)
+    got = made.read
+    assert (got.subject, got.names, got.addresses) == ("CN=webmail.Kunde.test", ("webmail.kunde.test",), ("192.0.2.1",))
+    assert (got.issuer, got.issuer_name) == ("C=US, O=Let's Encrypt, CN=R12", "Let's Encrypt R12")
+    assert (got.not_before, got.not_after) == (now() - 30 * DAY, now() + 60 * DAY)
+    assert (got.key, got.weak_key, got.unreadable) == ("ECDSA secp256r1", False, ())
+    assert int(got.serial, 16) == made.cert.serial_number
+
+
+@pytest.mark.parametrize(
+    ("pattern", "host", "covered"),
+    [
+        ("webmail.kunde.test", "webmail.kunde.test", True),
+        ("WebMail.Kunde.TEST.", "webmail.kunde.test", True),
+        ("kunde.test", "webmail.kunde.test", False),
+        ("*.kunde.test", "webmail.kunde.test", True),
+        ("*.kunde.test", "a.webmail.kunde.test", False),
+        ("*.kunde.test", "kunde.test", False),
+        ("*.kunde.test", ".kunde.test", False),
+        ("*.test", "kunde.test", False),
+        ("*.*.test", "webmail.kunde.test", False),
+        ("w*.kunde.test", "webmail.kunde.test", False),
+        ("*", "webmail.kunde.test", False),
+        ("webmail.*.test", "webmail.kunde.test", False),
+        ("webmail.kunde.test\0.evil.test", "webmail.kunde.test", False),
+        ("*.xn--joo-silva-m2a.test", "webmail.xn--joo-silva-m2a.test", True),
+        ("", "", False),
+    ],
+)
+def test_a_name_covers_a_host(pattern, host, covered):
+    assert name_covers(pattern, host) is covered
+
+
+def test_an_address_is_covered_by_an_address_entry_alone():
+    assert covers(cert(["192.0.2.1", "2001:db8::1"]), "192.0.2.1")
+    assert covers(cert(["2001:db8::1"]), "[2001:DB8:0::1]")
+    assert not covers(cert(["192.0.2.1"]), "192.0.2.2")
+    assert not covers(cert(["192.0.2.1.example"]), "192.0.2.1")
+
+
+def test_case_96_a_common_name_without_san_covers_nothing():
+    bare = cert(["webmail.kunde.test"], san=False)
+    assert (bare.subject, bare.names, covers(bare, "webmail.kunde.test")) == ("CN=webmail.kunde.test", (), False)
+
+
+def test_lifetimes_are_fractions():
+    ninety, six = cert(start=-30, end=60), cert(start=-2, end=4)
+    assert fraction_left(ninety, now()) == pytest.approx(60 / 90)
+    assert fraction_left(six, now()) == pytest.approx(4 / 6)
+    assert fraction_left(six, now() + 10 * DAY) == 0
+    assert fraction_left(six, now() - 100 * DAY) > 1
+
+
+def test_a_lifetime_without_length_leaves_nothing():
+    assert fraction_left(cert(start=-1, end=-1), now() - 5 * DAY) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "says", "weak"),
+    [
+        (lambda: rsa.generate_private_key(65537, 1024), "RSA 1024", True),
+        (lambda: rsa.generate_private_key(65537, 2048), "RSA 2048", False),
+        (lambda: ec.generate_private_key(ec.SECP192R1()), "ECDSA secp192r1", True),
+        (lambda: ec.generate_private_key(ec.SECP384R1()), "ECDSA secp384r1", False),
+        (lambda: dsa.generate_private_key(1024), "DSA 1024", True),
+        (ed25519.Ed25519PrivateKey.generate, "Ed25519", False),
+    ],
+)
+def test_case_97_weak_keys_are_told(key, says, weak):
+    got = cert(key=key())
+    assert (got.key, got.weak_key) == (says, weak)
+
+
+def test_self_signed_is_a_signature_and_not_a_name():
+    assert certificates.is_self_signed(cert(self_signed=True))
+    assert not certificates.is_self_signed(cert())
+    namesake = Authority("Let's Encrypt", intermediate="R12")
+    same_names = namesake.leaf([], common="x").read
+    assert not issued(read(authority().intermediate.public_bytes(DER)), same_names)
+
+
+@pytest.mark.parametrize(
+    ("organisation", "common", "staging", "lets_encrypt"),
+    [
+        ("Let's Encrypt", "R12", False, True),
+        ("Let's Encrypt", "E99", False, True),
+        ("(STAGING) Let's Encrypt", "(STAGING) Riddling Rhubarb R12", True, False),
+        ("Let's Encrypt", "(STAGING) Ersatz Edamame E1", True, True),
+        (None, "Fake LE Intermediate X1", True, False),
+        (None, "happy hacker fake CA", True, False),
+        ("Other Trust Services", "R12", False, False),
+        ("Not Let's Encrypt", "Let's Encrypt Authority X3", False, False),
+        ("let's encrypt", "R12", False, False),
+    ],
+)
+def test_the_organisation_of_the_issuer_decides(organisation, common, staging, lets_encrypt):
+    leaf = Authority(organisation, intermediate=common).leaf(["a.test"]).read
+    assert (certificates.is_staging(leaf), certificates.is_lets_encrypt(leaf)) == (staging, lets_encrypt)
+
+
+def test_a_path_follows_the_signatures_in_any_order():
+    le, other = authority(), authority("Other")
+    leaf, inter, root = le.leaf(["a.test"]).read, *(read(c.public_bytes(DER)) for c in (le.intermediate, le.root))
+    stranger = read(other.intermediate.public_bytes(DER))
+    assert path(leaf, [root, stranger, inter]) == (leaf, inter, root)
+    assert path(leaf, [stranger, root]) == (leaf,)
+    assert path(leaf, [leaf, leaf, inter]) == (leaf, inter)
+
+
+def test_the_memory_of_intermediates_is_bounded_and_knows_signatures():
+    memory, made = Intermediates(size=3), [Authority("Org", intermediate=f"I{n}") for n in range(5)]
+    for one in made:
+        memory.learn((one.leaf(["a.test"]).read, read(one.intermediate.public_bytes(DER)), read(one.root.public_bytes(DER))))
+    assert len(memory) == 3
+    assert memory.issuer_of(made[4].leaf(["b.test"], bare=True).read).sha256 == read(made[4].intermediate.public_bytes(DER)).sha256
+    assert memory.issuer_of(made[0].leaf(["b.test"]).read) is None
+    impostor = Authority("Org", intermediate="I4").leaf(["b.test"]).read
+    assert memory.issuer_of(impostor) is None
+
+
+def test_pem_texts():
+    leaf = authority().leaf(["a.test"])
+    assert [c.sha256 for c in read_pem("noise\n" + leaf.full_pem + "\r\nmore")] == [
+        leaf.read.sha256,
+        read(authority().intermediate.public_bytes(DER)).sha256,
+    ]
+    assert read_pem(leaf.pem.replace("\n", "\r\n"))[0].sha256 == leaf.read.sha256
+    assert len(read_pem(leaf.pem * 50)) == certificates.MAX_CHAIN
+    assert len(read_pem(leaf.pem + BROKEN_PEM + leaf.pem)) == 2
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    for broken in (
+        "",
+        "x",
+        begin,
+        f"{begin}\n{end}",
+        f"{begin}\nAAAA\n{end}",
+        f"{begin}\n====\n{end}",
+        f"{begin}\nA\n{end}",
+        leaf.pem[:200],
+        BROKEN_PEM + leaf.pem,
+        leaf.key_pem,
+    ):
+        with pytest.raises(CertificateError):
+            read_pem(broken)
+
+
+def test_reading_a_long_text_without_a_certificate_is_quick():
+    started = time.monotonic()
+    for text in ("-----BEGIN CERTIFICATE-----" * 40_000, "-----BEGIN CERTIFICATE-----" + "A" * 1_000_000):
+        with pytest.raises(CertificateError):
+            read_pem(text)
+    assert time.monotonic() - started < 2
+
+
+# -- case 99: what strangers put into certificates
+
+
+def test_case_99_markup_in_the_subject_is_text():
+    got = cert(common="<script>alert(1)</script>")
+    assert got.subject == "CN=<script>alert(1)</script>"
+    assert json.loads(json.dumps(certificates.describe(got)))["subject"] == got.subject
+
+
+def test_case_99_ten_thousand_names_are_cut_in_the_evidence_and_still_count():
+    got = cert([f"n{n}.kunde.test" for n in range(10_000)])
+    shown = certificates.describe(got, now())
+    assert (len(shown["names"]), shown["names_in_all"]) == (certificates.SHOWN_NAMES, 10_000)
+    assert covers(got, "n9999.kunde.test")
+    assert len(json.dumps(shown)) < 4096
+
+
+def test_case_99_a_negative_serial_number_is_shown(recwarn):
+    got = patched(b"\x7a\xbc\xde\xf0\x12\x34\x56\x78", b"\xfa\xbc\xde\xf0\x12\x34\x56\x78", serial=0x7ABCDEF012345678)
+    assert got.serial.startswith("-")
+    assert list(recwarn) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        (b"subject-name", b"\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe\xff\xfe", "subject"),
+        (b"webmail.kunde.test", b"\xff\xffbmail.kunde.test", "subject alternative name"),
+        (b"Let's Encrypt", b"\xff\xff\xff's Encrypt", "issuer"),
+        (bytes.fromhex("2a8648ce3d030107"), bytes.fromhex("2a8648ce3d03017f"), "key"),
+    ],
+)
+def test_case_99_a_part_that_cannot_be_read_is_named_and_the_rest_counts(old, new, part):
+    got = patched(old, new)
+    assert got.unreadable == (part,)
+    assert certificates.describe(got, now())["unreadable"] == [part]
+    assert got.not_after == now() + 60 * DAY
+    assert not certificates.is_self_signed(got)
+    assert path(got, [got, cert()]) == (got,)
+
+
+def test_case_99_what_is_no_certificate_is_refused():
+    der = authority().leaf(["a.test"]).cert.public_bytes(DER)
+    for broken in (b"", b"0", b"\x30\x03\x02\x01\x01", der[:-1], der + b"x", der[:100], bytes(5000)):
+        with pytest.raises(CertificateError):
+            read(broken)
+
+
+def test_no_flipped_byte_brings_the_reader_down():
+    der = authority().leaf(["webmail.kunde.test"]).cert.public_bytes(DER)
+    for at in range(len(der)):
+        broken = der[:at] + bytes([der[at] ^ 0xFF]) + der[at + 1 :]
+        try:
+            got = read(broken)
+        except CertificateError:
+            continue
+        certificates.describe(got, now())
+        covers(got, "webmail.kunde.test")
+        certificates.is_self_signed(got)
+        issued(got, got)
+
+
+def test_the_description_is_plain_data():
+    shown = certificates.describe(cert(start=-30, end=60), now())
+    assert json.loads(json.dumps(shown)) == shown
+    assert (shown["lifetime_days"], shown["lifetime_left"]) == (90.0, 0.667)
+    assert shown["not_after"] == (now() + 60 * DAY).isoformat()
+    assert dt.datetime.fromisoformat(shown["not_before"]).tzinfo

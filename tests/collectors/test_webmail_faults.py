@@ -1,0 +1,223 @@
+"""webmail_http against servers that stall, break off, lie or flood: each gets its own word, in time and within bounds."""
+
+import time
+import tracemalloc
+
+import pytest
+
+from .hostile_http import Full, Hostile, certificates
+from .visits import dialled, hostile, verdict, visit
+
+__all__ = ["dialled", "hostile"]
+
+
+def message(result):
+    return str(result.message)
+
+
+@pytest.mark.parametrize("path", ["/slow-headers", "/slow-body", "/stall", "/silent"])
+def test_case_76_a_server_that_stalls_is_a_timeout_in_time(hostile, path):
+    started = time.monotonic()
+    result = visit(hostile, path)
+    assert verdict(result) == ("fail", ["webmail_timeout"])
+    assert time.monotonic() - started < 1.5
+
+
+def test_case_77_a_handshake_that_never_ends_is_a_timeout():
+    with Hostile(mode="mute") as server:
+        result = visit(server)
+    assert verdict(result) == ("fail", ["webmail_timeout"])
+    assert "TLS handshake" in message(result)
+
+
+def test_case_78_a_closed_port_is_refused_and_the_address_is_named():
+    with Hostile(mode="drop") as server:
+        pass
+    result = visit(server)
+    assert verdict(result) == ("fail", ["webmail_refused"])
+    assert "127.0.0.1" in message(result)
+    assert result.evidence["requests"][0]["error"] == "refused"
+
+
+def test_case_78_a_filtered_port_is_a_timeout():
+    with Full() as server:
+        result = visit(server)
+    assert verdict(result) == ("fail", ["webmail_timeout"])
+    assert "127.0.0.1" in message(result)
+
+
+@pytest.mark.parametrize("mode", ["plain", "ssh"])
+def test_case_79_a_port_that_speaks_no_tls_says_so(mode):
+    with Hostile(mode=mode) as server:
+        result = visit(server)
+    assert verdict(result) == ("fail", ["webmail_tls"])
+    assert "does not speak TLS" in message(result)
+
+
+@pytest.mark.parametrize("path", ["/huge", "/endless"])
+def test_case_81_a_body_without_end_is_read_as_far_as_needed(hostile, path):
+    result = visit(hostile, path, seconds=3)
+    assert verdict(result) == ("ok", [])
+    assert (result.evidence["size"], result.evidence["truncated"]) == (256 * 1024, True)
+    assert result.evidence["title"] == "Carbonio Login"
+
+
+def test_case_82_a_gzip_bomb_is_stopped_early_and_takes_no_memory(hostile):
+    visit(hostile)  # what is loaded once is loaded
+    tracemalloc.start()
+    started = time.monotonic()
+    result = visit(hostile, "/gzip-bomb", seconds=5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert verdict(result) == ("ok", [])
+    assert result.evidence["truncated"] is True
+    assert result.evidence["size"] <= 256 * 1024
+    assert peak < 16 * 1024 * 1024
+    assert time.monotonic() - started < 2
+
+
+def test_case_83_codings_on_top_of_each_other_are_refused(hostile):
+    result = visit(hostile, "/deflate-nested")
+    assert verdict(result) == ("fail", ["webmail_bad_response"])
+    assert "content codings" in message(result)
+
+
+@pytest.mark.parametrize("path", ["/many-headers", "/long-header", "/long-status", "/cookies"])
+def test_case_84_headers_beyond_the_limit_are_a_bad_response(hostile, path):
+    result = visit(hostile, path)
+    assert verdict(result) == ("fail", ["webmail_bad_response"])
+    assert "headers did not end" in message(result)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/close", "webmail_reset"),
+        ("/reset", "webmail_reset"),
+        ("/half", "webmail_reset"),
+        ("/half-headers", "webmail_reset"),
+        ("/reset-in-body", "webmail_reset"),
+        ("/bad-length", "webmail_bad_response"),
+        ("/two-lengths", "webmail_bad_response"),
+        ("/bad-chunk", "webmail_bad_response"),
+        ("/gzip-broken", "webmail_bad_response"),
+        ("/gzip-cut", "webmail_bad_response"),
+    ],
+)
+def test_case_85_an_answer_that_breaks_has_a_plain_word(hostile, path, code):
+    result = visit(hostile, path)
+    assert verdict(result) == ("fail", [code])
+    assert "bytearray" not in message(result)
+
+
+@pytest.mark.parametrize("mode", ["reset", "drop"])
+def test_case_85_a_connection_cut_in_the_handshake_is_a_reset(mode):
+    with Hostile(mode=mode) as server:
+        assert verdict(visit(server)) == ("fail", ["webmail_reset"])
+
+
+def test_case_86_interim_responses_without_end_end_in_time(hostile):
+    assert verdict(visit(hostile, "/endless-1xx")) == ("fail", ["webmail_timeout"])
+
+
+def test_case_86_a_flood_of_interim_responses_ends_at_the_header_limit(hostile):
+    started = time.monotonic()
+    assert verdict(visit(hostile, "/flood-1xx", seconds=5)) == ("fail", ["webmail_bad_response"])
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("path", ["/garbage", "/garbage-then-quiet", "/http09", "/status-abc", "/status-999", "/switch"])
+def test_case_87_what_is_not_http_is_a_bad_response(hostile, path):
+    assert verdict(visit(hostile, path)) == ("fail", ["webmail_bad_response"])
+
+
+def test_case_88_a_header_with_nul_is_a_bad_response(hostile):
+    result = visit(hostile, "/nul-header")
+    assert verdict(result) == ("fail", ["webmail_bad_response"])
+    assert "\0" not in repr(result.evidence)
+
+
+def test_case_88_header_bytes_are_kept_escaped(hostile):
+    result = visit(hostile, "/latin1-header")
+    assert verdict(result) == ("ok", [])
+    assert r"server: caf\xe9 \xff" in result.evidence["requests"][0]["headers"]
+
+
+@pytest.mark.parametrize("path", ["/body-utf16", "/charset-unknown", "/charset-latin1"])
+def test_case_88_a_title_is_read_in_its_charset(hostile, path):
+    result = visit(hostile, path)
+    assert verdict(result) == ("ok", [])
+    assert result.evidence["title"] == "Olá"
+
+
+def test_case_88_a_charset_that_is_slow_to_decode_is_not_used(hostile):
+    started = time.monotonic()
+    assert verdict(visit(hostile, "/charset-punycode", seconds=5)) == ("ok", [])
+    assert time.monotonic() - started < 1
+
+
+def test_case_89_markup_stays_text_and_direction_marks_are_seen(hostile):
+    evidence = visit(hostile, "/xss").evidence
+    assert evidence["title"] == r"<script>alert(1)</script> \u202e"
+    assert "server: <script>alert(2)</script>" in evidence["requests"][0]["headers"]
+
+
+def test_case_90_a_good_webmail_is_ok_and_its_evidence_tells_the_way(hostile):
+    result = visit(hostile)
+    assert verdict(result) == ("ok", [])
+    assert result.findings == ()
+    assert message(result).startswith("200 in 0.") and message(result).endswith(" s, HTTPS valid")
+    (hop,) = result.evidence["requests"]
+    assert (hop["url"], hop["address"], hop["status"]) == (f"https://good.test:{hostile.port}/", "127.0.0.1", 200)
+    assert result.evidence["title"] == "Carbonio Login"
+    assert result.evidence["tls"].startswith("TLSv1.")
+
+
+@pytest.mark.parametrize(
+    ("host", "word"),
+    [
+        pytest.param("expired.test", "has expired", id="case_91"),
+        pytest.param("future.test", "not valid yet", id="case_92"),
+        pytest.param("selfsigned.test", "self-signed", id="case_93"),
+        pytest.param("untrusted.test", "issuer is not trusted", id="case_94"),
+        pytest.param("bare.test", "intermediate certificate is not sent", id="case_94_no_intermediate"),
+        pytest.param("wrongname.test", "for another name", id="case_95"),
+        pytest.param("webmail.customer.test", "for another name", id="case_95_other_host"),
+        pytest.param("nosan.test", "for another name", id="case_96"),
+        pytest.param("weak.test", "too short a key", id="case_97"),
+        pytest.param("notca.test", "one that may not issue any", id="case_97_not_a_ca"),
+        pytest.param("unknown.test", "no certificate for this name", id="name_refused"),
+    ],
+)
+def test_cases_91_to_97_a_bad_certificate_has_its_own_word_and_the_page_is_not_read(hostile, host, word):
+    before = len(hostile.requests)
+    result = visit(hostile, host=host)
+    assert verdict(result) == ("fail", ["webmail_tls"])
+    assert word in message(result)
+    assert len(hostile.requests) == before
+
+
+def test_a_server_that_wants_a_client_certificate_says_so():
+    import ssl
+
+    from .hostile_http import Certificates
+
+    certs = Certificates()
+    certs.server_context.load_verify_locations(certs.ca_file)
+    certs.server_context.verify_mode = ssl.CERT_REQUIRED
+    with Hostile(certs) as server:
+        result = visit(server, ca_file=certs.ca_file)
+    assert verdict(result) == ("fail", ["webmail_tls"])
+    assert "asks visitors for a certificate" in message(result)
+
+
+def test_case_99_a_certificate_with_ten_thousand_names_is_refused_in_words(hostile):
+    result = visit(hostile, host="manynames.test")
+    assert verdict(result) == ("fail", ["webmail_tls"])
+    assert len(message(result)) < 500
+
+
+def test_case_99_markup_in_a_certificate_does_no_harm(hostile):
+    assert verdict(visit(hostile, host="script.test")) == ("ok", [])
+
+

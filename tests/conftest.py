@@ -1,0 +1,21 @@
+"""What every test gets: a database like the real one, and counters that begin at nought."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory):
+    """SQLite in a file (write-ahead log, real locks), as it runs in production: one in memory has no locks to wait for."""
+    from django.db import connections
+
+    settings = connections["default"].settings_dict
+    if settings["ENGINE"] == "django.db.backends.sqlite3":
+        settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache():
+    """Throttles count in the cache: no test sees what another one has used up."""
+    from django.core.cache import cache
+
+    cache.clear()

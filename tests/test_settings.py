@@ -1,0 +1,70 @@
+"""Settings: a wrong value stops the start with one line that names it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+KEY = "k" * 60
+
+
+def manage(*args, **env):
+    """`manage.py …` in an environment of its own."""
+    clean = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG")}
+    return subprocess.run([sys.executable, "manage.py", *args], cwd=ROOT, env={**clean, **env}, capture_output=True, text=True, timeout=60)
+
+
+def setting(name, **env):
+    code = f"from django.conf import settings; print(settings.{name})"
+    done = manage("shell", "-v0", "-c", code, SECRET_KEY=KEY, **env)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUDIT_INTERVAL_SEC", "often"),
+        ("AUDIT_INTERVAL_SEC", "-5"),
+        ("AUDIT_DNS_SERVERS", "dns.example.org"),
+        ("AUDIT_DNS_SERVERS", "127.0.0.1:99999"),
+        ("AUDIT_ALLOWED_NETWORKS", "10.10.10.7/24"),
+        ("DATABASE_URL", "nonsense://x"),
+        ("TIME_ZONE", "Europe/Nowhere"),
+        ("LANGUAGE_CODE", "xx"),
+        ("SSL_CERT_FILE", "/nowhere/ca.pem"),
+        ("SECRET_KEY", ""),
+        ("DEBUG", "perhaps"),
+        ("AUDIT_PORTAL_NGINX_PATH", "nginx"),
+    ],
+)
+def test_case_178_a_wrong_value_stops_the_start_with_one_line_that_names_it(name, value):
+    done = manage("check", **{"SECRET_KEY": KEY, name: value})
+    assert done.returncode == 1
+    assert done.stderr.strip().count("\n") == 0 and name in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("env", [{"DEBUG": "0"}, {"ALLOWED_HOSTS": "audit.example.com"}])
+def test_production_requires_a_secret_key(env):
+    done = manage("check", **env)
+    assert done.returncode == 1 and "SECRET_KEY" in done.stderr
+
+
+def test_dns_servers_take_ports_and_both_families():
+    servers = setting("AUDIT_DNS_SERVERS", AUDIT_DNS_SERVERS="9.9.9.9, 127.0.0.1:5300,[2001:db8::1]:53,2001:db8::2")
+    assert servers == "(('9.9.9.9', 53), ('127.0.0.1', 5300), ('2001:db8::1', 53), ('2001:db8::2', 53))"
+
+
+def test_redis_becomes_the_broker_and_the_cache_by_one_setting():
+    assert "orm" in setting("Q_CLUSTER")
+    q = setting("Q_CLUSTER", REDIS_URL="redis://127.0.0.1:6379/0")
+    assert "'redis'" in q and "'orm'" not in q
+
+
+def test_the_deploy_check_is_silent_with_production_settings():
+    done = manage("check", "--deploy", "--fail-level", "WARNING", SECRET_KEY=os.urandom(40).hex(), DEBUG="0", ALLOWED_HOSTS="audit.example.com")
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
