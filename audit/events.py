@@ -35,12 +35,13 @@ def domain_of(payload):
         raise EventError(str(error)) from None
 
 
-def register(*, tenant, domain, source):
+def register(*, tenant, domain, source, dkim_selectors=()):
     """The AuditDomain for a name (normalized here) on a tenant and whether it is new; raises DomainError.
 
-    Twice at once registers once: the unique constraint decides, not a look before.
+    Twice at once registers once: the unique constraint decides, not a look before. One that exists stays as it is.
     """
-    return AuditDomain.objects.get_or_create(tenant=tenant, domain=normalize_domain(domain), defaults={"source": source})
+    new = {"source": source, "dkim_selectors": list(dkim_selectors)}
+    return AuditDomain.objects.get_or_create(tenant=tenant, domain=normalize_domain(domain), defaults=new)
 
 
 def process(event_pk):

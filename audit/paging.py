@@ -1,10 +1,8 @@
 """Keyset paging with opaque cursors: a page costs the same wherever it stands in the list."""
 
-import base64
-import binascii
-import json
 from datetime import datetime
 
+from django.core.signing import BadSignature, Signer
 from django.db.models import Q
 
 
@@ -39,23 +37,21 @@ def _after(order, values):
     return Q(**{f"{first}__{operator}": values[0]}) & condition
 
 
+def _signer():
+    """Cursors are signed: their values go into a query, so nobody else may make one."""
+    return Signer(salt="audit.paging")
+
+
 def _encode(order, values):
     plain = [{"t": v.isoformat()} if isinstance(v, datetime) else v for v in values]
-    return base64.urlsafe_b64encode(json.dumps([order, plain], separators=(",", ":")).encode()).decode().rstrip("=")
+    return _signer().sign_object([order, plain]).replace(":", ".")
 
 
 def _decode(cursor, order):
     try:
-        if len(cursor) > 1000:
-            raise ValueError
-        made_for, plain = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        values = [datetime.fromisoformat(v["t"]) if isinstance(v, dict) else v for v in plain]
-        if made_for != order or len(values) != len(order):
-            raise ValueError
-        if not all(isinstance(v, (str, datetime)) or (isinstance(v, int) and abs(v) < 2**63) for v in values):
-            raise ValueError
-        if any(isinstance(v, str) and "\0" in v for v in values) or any(isinstance(v, datetime) and v.tzinfo is None for v in values):
-            raise ValueError
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, binascii.Error, OverflowError):
+        made_for, plain = _signer().unsign_object(cursor.replace(".", ":"))
+    except (BadSignature, UnicodeError):
         raise CursorError("the cursor is not valid for this list") from None
-    return values
+    if made_for != order:
+        raise CursorError("the cursor is not valid for this list")
+    return [datetime.fromisoformat(v["t"]) if isinstance(v, dict) else v for v in plain]

@@ -55,16 +55,14 @@ class AuditDomainQuerySet(models.QuerySet):
         """With `last_audit_sort`: the last audit, never audited first (no null, so that paging can compare it)."""
         return self.annotate(last_audit_sort=Coalesce("last_audit_at", datetime(2000, 1, 1, tzinfo=UTC)))
 
-    def counts_by_tenant(self, stale_before):
-        """domains, healthy, warning, critical, unknown and stale of each tenant, in the order of their names; one query."""
-        rows = self.order_by("tenant__name", "tenant_id").values("tenant_id", "tenant__name")
-        return list(rows.annotate(**_counts(stale_before)))
 
-
-def _counts(stale_before):
-    statuses = {s: Count("pk", filter=Q(status=s)) for s in ("healthy", "warning", "critical", "unknown")}
-    stale = Q(last_audit_at__lt=stale_before) | Q(last_audit_at=None, created_at__lt=stale_before)
-    return {"domains": Count("pk"), **statuses, "stale": Count("pk", filter=stale)}
+def count_of_domains(stale_before):
+    """Annotations for tenants: `n_domains`, `n_healthy`, `n_warning`, `n_critical`, `n_unknown`, `n_stale` of their enabled domains."""
+    enabled = Q(domains__enabled=True)
+    stale = Q(domains__last_audit_at__lt=stale_before) | Q(domains__last_audit_at=None, domains__created_at__lt=stale_before)
+    filters = {"domains": enabled, "stale": enabled & stale}
+    filters |= {status: enabled & Q(domains__status=status) for status in ("healthy", "warning", "critical", "unknown")}
+    return {f"n_{name}": Count("domains", filter=condition) for name, condition in filters.items()}
 
 
 class AuditRunQuerySet(models.QuerySet):
@@ -76,6 +74,7 @@ class AuditRunQuerySet(models.QuerySet):
         Asked twice while the first has not begun, it answers with the first.
         """
         with transaction.atomic():
+            type(tenant)._base_manager.select_for_update().filter(pk=tenant.pk).values_list("pk").first()  # one asks at a time
             queued = self.filter(tenant=tenant, trigger=trigger, scope=scope, started_at=None, finished_at=None).order_by("pk").first()
             if queued:
                 return queued, True

@@ -2,7 +2,7 @@
 
 import ipaddress as ip
 
-# `is_global` alone says True for several of these on Python 3.11 (faults.md, section 2, rule 7).
+# `is_global` alone says True for several of these on Python 3.11.
 _DENIED = [
     ip.ip_network(n)
     for n in (
@@ -10,6 +10,7 @@ _DENIED = [
         "64:ff9b:1::/48", "2001::/23", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10", "ff00::/8",
     )
 ]  # fmt: skip
+_UNICAST = ip.ip_network("2000::/3")  # all of IPv6 that is allocated for global unicast (RFC 4291, 2.4; IANA)
 _NAT64 = ip.ip_network("64:ff9b::/96")
 _V4_COMPATIBLE = ip.ip_network("::/96")
 
@@ -38,9 +39,11 @@ def is_global(address):
     inner = _inner(a)
     if inner is not None and not is_global(inner):
         return False
+    if a.version == 6 and a.scope_id:
+        return False
     if a.version == 6 and (a.ipv4_mapped or a in _NAT64):
         return True  # judged by what it carries
-    if a.version == 6 and a.scope_id:
+    if a.version == 6 and a not in _UNICAST:
         return False
     return a.is_global and not a.is_multicast and not any(a.version == n.version and a in n for n in _DENIED)
 
@@ -48,6 +51,6 @@ def is_global(address):
 def is_reachable(address, allowed=()):
     """True if a probe may connect to `address`: global, or inside one of the `allowed` networks (as it stands)."""
     a = parse(address)
-    if a.version == 6 and a.ipv4_mapped:
+    if a.version == 6 and a.ipv4_mapped and not a.scope_id:
         a = a.ipv4_mapped
     return any(a.version == n.version and a in n for n in allowed) or is_global(a)

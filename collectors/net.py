@@ -22,7 +22,7 @@ from .text import _
 
 DNS_QUERIES = 120  # packets one audit may send to the resolver
 DNS_QUERIES_A_CHECK = 40
-HTTP_REQUESTS = 8  # connections and requests one audit may make to webmail address and portal
+HTTP_REQUESTS = 12  # connections and requests one audit may make to webmail address and portal
 
 
 class Budget(Fault):

@@ -15,6 +15,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
+import dns.rdataclass
 import dns.rdatatype
 import dns.resolver
 
@@ -120,7 +121,8 @@ class DnsClient:
         self.servers = list(servers) or [(str(s), 53) for s in _system_servers()]
         self.seconds, self.cache_seconds = seconds, cache_seconds
         self._cache: OrderedDict = OrderedDict()  # (name, type) -> (expires, Lookup | DnsFault)
-        self._running: dict = {}
+        self._running: dict = {}  # (name, type) -> the task that others may wait for
+        self._tasks: set = set()  # all that are on their way
         self._slots = asyncio.Semaphore(in_flight)
         self._turn = 0
 
@@ -138,11 +140,17 @@ class DnsClient:
             if known:
                 return replace(known, cached=True)
             if key in self._running:
-                return await asyncio.shield(self._running[key])
+                try:
+                    return await asyncio.shield(self._running[key])
+                except DnsFault as fault:
+                    if fault.code != "dns_limit":
+                        raise  # it was the other one's limit that was reached: ask with our own
         task = asyncio.create_task(self._fetch(key, limit or Limit(8)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         if not fresh:
             self._running[key] = task
-            task.add_done_callback(lambda _task: self._running.pop(key, None))
+            task.add_done_callback(lambda t: self._running.pop(key) if self._running.get(key) is t else None)
         task.add_done_callback(lambda t: t.cancelled() or t.exception())  # a waiter may be gone: it is not lost news
         return await asyncio.shield(task)
 
@@ -253,7 +261,7 @@ class DnsClient:
 
     async def close(self):
         """Cancel what is still on its way."""
-        tasks = list(self._running.values())
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -312,7 +320,7 @@ def _parse(data, query):
 def _read(message, name, rdtype):
     """(aliases, rrset or None, TTLs of the aliases): what the answer section says of `name`, and of nothing else."""
     kind, at = dns.rdatatype.from_text(rdtype), dns.name.from_text(name)
-    by_owner = {(r.name, r.rdtype): r for r in message.answer}  # dnspython compares names without case
+    by_owner = {(r.name, r.rdtype): r for r in message.answer if r.rdclass == dns.rdataclass.IN}  # dnspython compares names without case
     links, ttls = [], []
     while (at, kind) not in by_owner and (at, dns.rdatatype.CNAME) in by_owner and len(links) <= MAX_CNAMES:
         alias = by_owner[at, dns.rdatatype.CNAME]

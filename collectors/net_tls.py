@@ -90,12 +90,12 @@ _RANK = {"refused": 4, "reset": 3, "timeout": 2, "unreachable": 1}
 async def dial(addresses, port, *, reachable, seconds):
     """Connect to the first of the addresses that answers, IPv4 first; raises WebFault. The time is divided among them.
 
-    If a single one may not be reached, none is dialled.
+    If a single one may not be reached, none is dialled. DNS turns the order; sorted, one audit sees what the last one saw.
     """
     for address in addresses:
         if not reachable(address):
             raise WebFault("blocked", address=address, detail="not a public address")
-    ordered = sorted(addresses, key=lambda a: ip_address(a).version)[:MAX_DIALLED]
+    ordered = sorted(addresses, key=lambda a: (ip_address(a).version, int(ip_address(a))))[:MAX_DIALLED]
     deadline, failed = time.monotonic() + seconds, []
     for number, address in enumerate(ordered):
         share = max(0.0, deadline - time.monotonic()) / (len(ordered) - number)
@@ -133,7 +133,7 @@ def _socket_fault(error, address):
         return WebFault("refused", address=address, detail=detail)
     if error.errno == errno.EHOSTUNREACH:
         return WebFault("unreachable", address=address, detail=detail, cause="host")
-    if isinstance(error, ConnectionError):
+    if isinstance(error, ConnectionError) or error.errno == errno.ENOTCONN:  # cut before we could ask who it is
         return WebFault("reset", address=address, detail=detail)
     return WebFault("unreachable", address=address, detail=detail, cause="network")
 
@@ -182,34 +182,27 @@ def derived_contexts(context):
 
 async def inspect(host, port, addresses, *, contexts, reachable, seconds):
     """The `Handshake` of a host. If its chain is not trusted, the same address is asked again and nothing verified."""
-    started = time.monotonic()
+    deadline = time.monotonic() + seconds
     trust, anything = contexts
-    code, message = 0, ""
+    code, message, started = 0, "", time.monotonic()
 
-    def left():
-        return max(0.05, min(seconds, SETUP_SECONDS) - (time.monotonic() - started))
+    async def shake(context, addresses):
+        until = min(deadline, time.monotonic() + SETUP_SECONDS)
+        dialled = await dial(addresses, port, reachable=reachable, seconds=until - time.monotonic())
+        _reader, writer = await open_streams(dialled, context=context, host=host, seconds=until - time.monotonic())
+        return dialled.address, writer
 
-    dialled = await dial(addresses, port, reachable=reachable, seconds=left())
     try:
-        _reader, writer = await open_streams(dialled, context=trust, host=host, seconds=left())
+        address, writer = await shake(trust, addresses)
     except WebFault as fault:
         if not fault.verify_code:
             raise
-        code, message = fault.verify_code, fault.detail
-        started = time.monotonic() if seconds >= 2 * SETUP_SECONDS else started  # a second connection has its own time
-        dialled = await dial([dialled.address], port, reachable=reachable, seconds=left())
-        _reader, writer = await open_streams(dialled, context=anything, host=host, seconds=left())
+        code, message, started = fault.verify_code, fault.detail, time.monotonic()
+        address, writer = await shake(anything, [fault.address])
     try:
         tls = writer.get_extra_info("ssl_object")
-        return Handshake(
-            address=dialled.address,
-            trusted=not code,
-            verify_code=code,
-            verify_message=message,
-            chain=served_chain(tls),
-            tls_version=tls.version() or "",
-            ms=round((time.monotonic() - started) * 1000),
-        )
+        ms = round((time.monotonic() - started) * 1000)
+        return Handshake(address, not code, code, message, served_chain(tls), tls.version() or "", ms)
     finally:
         writer.transport.abort()
 

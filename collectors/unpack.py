@@ -22,7 +22,9 @@ class Unpacker:
         if len(codings) > 1:
             raise BadEncoding("several content codings on top of each other")
         self.coding = codings[0] if codings else ""
-        self._zlib = {"gzip": zlib.decompressobj(31), "x-gzip": zlib.decompressobj(31), "deflate": zlib.decompressobj(15)}.get(self.coding)
+        self._packed = self.coding in ("gzip", "x-gzip", "deflate")
+        self._zlib = zlib.decompressobj(31) if self._packed and self.coding != "deflate" else None
+        self._head = b""  # of deflate, until it is clear which of its two forms it is
         self._out = bytearray()
         self._in = 0
         self.full = False
@@ -30,30 +32,30 @@ class Unpacker:
     def feed(self, piece):
         """Take one piece of the body as it came."""
         self._in += len(piece)
-        if self._zlib is None:
-            self._out += piece[: MAX_BODY + 1 - len(self._out)]
-        else:
+        if self._packed:
             self._unpack(piece)
+        else:
+            self._out += piece[: MAX_BODY + 1 - len(self._out)]
         bomb = len(self._out) > FREE_OUTPUT and len(self._out) > MAX_RATIO * self._in
         self.full = bomb or len(self._out) > MAX_BODY or self._in > 2 * MAX_BODY
 
     def _unpack(self, piece):
+        if self._zlib is None:
+            piece = self._head = self._head + piece
+            if len(piece) < 2:
+                return
+            wrapped = piece[0] & 15 == 8 and int.from_bytes(piece[:2]) % 31 == 0  # RFC 1950, 2.2; some servers leave it out
+            self._zlib = zlib.decompressobj(15 if wrapped else -15)
         room = min(MAX_BODY, max(FREE_OUTPUT, MAX_RATIO * self._in)) + 1 - len(self._out)
         if room <= 0 or self._zlib.eof:
             return
         try:
             self._out += self._zlib.decompress(piece, room)
         except zlib.error as error:
-            if self.coding != "deflate" or self._in > len(piece):
-                raise BadEncoding(f"the {self.coding} data is broken") from error
-            self._zlib = zlib.decompressobj(-15)  # deflate without its zlib header, which some servers send
-            try:
-                self._out += self._zlib.decompress(piece, room)
-            except zlib.error:
-                raise BadEncoding("the deflate data is broken") from error
+            raise BadEncoding(f"the {self.coding} data is broken") from error
 
     def finish(self):
         """The body, at most MAX_BODY bytes."""
-        if self._zlib is not None and self._in and not self._zlib.eof and not self.full:
+        if self._packed and self._in and not self.full and not (self._zlib and self._zlib.eof):
             raise BadEncoding(f"the {self.coding} data ends too early")
         return bytes(self._out[:MAX_BODY])

@@ -9,6 +9,8 @@ from .text import Text, _, clean, show_bytes
 
 MAX_LOCATION = 2048
 _PRINTABLE = re.compile(r"[!-~]+(?: +[!-~]+)*")
+# Browsers find a host in these and urljoin finds none: the two must not disagree about where a redirect leads.
+_AMBIGUOUS = re.compile(r"https?:(?!//[^/?#])|///", re.IGNORECASE)
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
@@ -41,6 +43,8 @@ def redirect_place(location, base, *, ports):
         raise NotAPlace(_("an address of {n} characters", n=len(location)))
     if not _PRINTABLE.fullmatch(location) or "\\" in location:
         raise NotAPlace(_("an address with characters that a URL cannot have"))
+    if _AMBIGUOUS.match(location):
+        raise NotAPlace(_("an address that is not a URL"))
     try:
         url = urljoin(base.url, location)
     except ValueError:

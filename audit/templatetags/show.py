@@ -10,9 +10,12 @@ from django import template
 from django.conf import settings
 from django.utils import timezone
 from django.utils.formats import date_format
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
+
+from ..scoring import DomainStatus
 
 register = template.Library()
 
@@ -133,3 +136,42 @@ def _version():
 def version():
     """The version of this installation."""
     return _version()
+
+
+_STATUS_WORDS = {"ok": gettext_noop("ok"), "warn": gettext_noop("warning"), "fail": gettext_noop("failing"), "unknown": gettext_noop("unknown")}
+_OWNER_WORDS = {
+    "customer": gettext_noop("The customer's turn: their DNS"),
+    "host": gettext_noop("Our turn: the mail server"),
+    "measurement": gettext_noop("Could not be measured"),
+}
+
+
+@register.filter
+def word(status):
+    """A check's status in words."""
+    return _(_STATUS_WORDS.get(str(status), str(status))) if status else ""
+
+
+@register.filter
+def state(status):
+    """A domain's status in words."""
+    return dict(DomainStatus.choices).get(str(status), status)
+
+
+@register.filter
+def turn(owner):
+    """Who must act, in words."""
+    return _(_OWNER_WORDS.get(str(owner), str(owner)))
+
+
+@register.filter
+def chosen(filters, name):
+    """Whether this filter narrows the list."""
+    value = getattr(filters, name)
+    return bool(value) and (name, value) != ("sort", "worst")
+
+
+@register.filter
+def breakable(name):
+    """A domain name that may break after its dots."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=\.)", name)))  # noqa: S308 - a constant

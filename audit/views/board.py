@@ -2,14 +2,14 @@
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import npgettext
 
 from collectors.base import Status
 from collectors.catalogue import CHECKS
 from collectors.names import is_mixed_script
 
 from ..models import AuditDomain, Tenant, WorkerHeartbeat
-from ..overview import Filters, checks_by_title, overview, select
+from ..overview import checks_by_title, overview, select
 from ..paging import CursorError
 from ..scoring import DomainStatus
 from ..sentences import say
@@ -19,7 +19,7 @@ BAR = [DomainStatus.CRITICAL, DomainStatus.WARNING, DomainStatus.UNKNOWN, Domain
 
 
 def board(request):
-    """The context of the overview for this request's query string; at most seven queries, whatever the number of domains."""
+    """The context of the overview for this request's query string; at most six queries, whatever the number of domains."""
     filters, limit, cursor = filters_of(request.GET), limit_of(request.GET), request.GET.get("cursor", "")
     domains = AuditDomain.objects.active()
     try:
@@ -37,7 +37,7 @@ def board(request):
         "list_url": reverse("overview") + query_of(filters, limit, cursor=cursor),
         "narrowed": bool(filters.query(status="", sort="worst")),
         "data": data,
-        "worker": data["worker"] | {"next_audit_at": next_audit_at() if data["worker"]["alive"] else None},
+        "worker": data["worker"],
         "strip": _strip(counts, filters, limit),
         "bar": _bar(counts),
         "everything": reverse("overview") + query_of(filters, limit, status=""),
@@ -53,12 +53,6 @@ def board(request):
     return context
 
 
-def next_audit_at():
-    """When the next domain is due."""
-    first = AuditDomain.objects.active().order_by("next_audit_at").values_list("next_audit_at", flat=True)[:1]
-    return next(iter(first), None)
-
-
 def headline(summary):
     """`worst`, `attention` (how many domains are in that state) and `headline`, the counts as a sentence, for the tab and for ears."""
     worst = next((s for s in (DomainStatus.CRITICAL, DomainStatus.WARNING, DomainStatus.UNKNOWN) if summary[s]), DomainStatus.HEALTHY)
@@ -70,11 +64,11 @@ def headline(summary):
 def status_word(status, n):
     """The word for a number of domains in a status."""
     return {
-        "critical": ngettext("critical", "critical (many)", n).removesuffix(" (many)"),
-        "warning": _("warning"),
-        "unknown": _("unknown"),
-        "healthy": ngettext("healthy", "healthy (many)", n).removesuffix(" (many)"),
-        "stale": ngettext("stale", "stale (many)", n).removesuffix(" (many)"),
+        "critical": npgettext("domains", "critical", "critical", n),
+        "warning": npgettext("domains", "warning", "warning", n),
+        "unknown": npgettext("domains", "unknown", "unknown", n),
+        "healthy": npgettext("domains", "healthy", "healthy", n),
+        "stale": npgettext("domains", "stale", "stale", n),
     }[str(status)]
 
 
@@ -153,8 +147,3 @@ def _choices(data, filters):
 def _steps():
     """What an installation without domains has already."""
     return {"tenants": Tenant.objects.exists(), "worker": WorkerHeartbeat.objects.exists(), "disabled": AuditDomain.objects.exists()}
-
-
-def nothing_filtered():
-    """Filters that narrow nothing."""
-    return Filters()

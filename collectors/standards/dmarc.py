@@ -30,7 +30,7 @@ _KNOWN = {*_VALUES, *REMOVED, "rua", "ruf"}
 # The value is case-sensitive (%s"DMARC1"), the tag name is not, and blanks may surround the equals sign.
 _VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _NAME = re.compile(r"[A-Za-z]+")
-_VALUE = re.compile(r"[\x20-\x7e]+")
+_VALUE = re.compile(r"[\x20-\x7e]*")  # an empty one is a value, and never a valid one
 _ALMOST = re.compile(rb"(?:\A|[;\s\"'])v\s{0,9}=\s{0,9}[\"']?\s{0,9}dmarc|\A[\s\"'\\]*dmarc\s*1", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SIZE = re.compile(r"![0-9]+[kmgtKMGT]?\Z")
@@ -139,9 +139,9 @@ def guess(raw):
 def _record(raw, parts):
     tags, ignored, repeated = {}, [], {}
     for part in (p.decode("latin-1").strip(" \t") for p in parts):
-        name, _equals, value = (x.strip(" \t") for x in part.partition("="))
+        name, equals, value = (x.strip(" \t") for x in part.partition("="))
         name = name.lower()
-        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+        if not equals or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
             ignored += [part] if part else []
             continue
         if name in tags or name == "v":

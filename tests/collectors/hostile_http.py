@@ -1,12 +1,15 @@
 """A web server on loopback that misbehaves on purpose: a path for each way, a name (SNI) for each certificate.
 
 `PATHS` says what a path does as a list of steps: bytes are sent, a number is a pause in seconds, CLOSE, RESET and WAIT (until
-the client goes, at most) end it. `Hostile(mode=…)` misbehaves below HTTP: plain, ssh, mute (no handshake), drop, reset.
-`connections` and `requests` are what it saw; everything ends when the `with` block does.
+the client goes, at most) end it. `Hostile(mode=…)` misbehaves below HTTP: plain (HTTP where TLS should be), ssh, mute (no
+handshake), drop, reset; mode http serves the paths without TLS. `connections` and `requests` are what it saw; everything ends
+when the `with` block does.
 """
 
+import atexit
 import datetime as dt
 import itertools
+import shutil
 import socket
 import ssl
 import struct
@@ -155,14 +158,14 @@ def steps_for(target):
 class Hostile:
     """One listening port. `certs` is a `Certificates`; `mode` says how it misbehaves below HTTP."""
 
-    def __init__(self, certs=None, *, mode="tls", host="127.0.0.1"):
-        self.certs, self.mode, self.host = certs, mode, host
+    def __init__(self, certs=None, *, mode="tls", host="127.0.0.1", port=0):
+        self.certs, self.mode, self.host, self.port = certs, mode, host, port
         self.connections, self.requests = [], []  # (peer address), (host header, target, headers)
         self._stop = threading.Event()
         self._open = set()
 
     def __enter__(self):
-        self.listener = socket.create_server((self.host, 0), family=socket.AF_INET6 if ":" in self.host else socket.AF_INET, backlog=64)
+        self.listener = socket.create_server((self.host, self.port), backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -279,12 +282,13 @@ class Certificates:
     """An authority with an intermediate, a leaf for each of SITES and any other `*.test` name, and the context that picks by SNI."""
 
     def __init__(self):
-        self.dir = tempfile.TemporaryDirectory(prefix="hostile-")
+        self.dir = Path(tempfile.mkdtemp(prefix="hostile-"))
+        atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         self.root_key, self.root = _certificate("Hostile Root", ca=True)
         self.key, self.intermediate = _certificate("Hostile CA 1", ca=True, issuer=(self.root_key, self.root))
         self.rogue = _certificate("Rogue Root", ca=True)
         self.end_entity = _certificate("end.test", names=["end.test"], issuer=(self.key, self.intermediate))
-        self.ca_file = str(Path(self.dir.name) / "ca.pem")
+        self.ca_file = str(self.dir / "ca.pem")
         Path(self.ca_file).write_bytes(self.root.public_bytes(PEM))
         self._contexts = {}
         self.server_context = self._context("good.test")
@@ -310,7 +314,7 @@ class Certificates:
         behind = {"": [self.intermediate], "leaf": [self.end_entity[1], self.intermediate]}.get(issuer, [])
         site.setdefault("names", [name])
         key, leaf = _certificate(site.pop("subject", name), issuer=pairs[issuer], **site)
-        path = Path(self.dir.name) / f"{name}.pem"
+        path = self.dir / f"{name}.pem"
         chain = b"".join(c.public_bytes(PEM) for c in ([leaf] if bare else [leaf, *behind]))
         path.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + chain)
         return path

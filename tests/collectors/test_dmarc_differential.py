@@ -81,18 +81,16 @@ def decided_by(record, error):
     """Which rule of a standard lets a receiver go on where checkdmarc raises; None where it has no reason to raise."""
     if isinstance(error, theirs.InvalidDMARCReportURI):
         return any(u.problem for u in (*record.rua, *record.ruf)) and "RFC 9989, 4.7: a URI that is not supported is ignored"
-    # A part that is no tag, also one whose value is nothing but blanks: syntax errors behind the version are ignored outright.
-    broken = [part for part in record.ignored if not part.partition("=")[0].strip().isalpha() or not part.partition("=")[2].strip()]
     if isinstance(error, theirs.InvalidDMARCTagValue):
-        return (
-            invalid(record) or broken
-        ) and "RFC 9989, 4.7 and 4.10.1: an invalid value gives way to the default, an invalid policy to none"
+        return invalid(record) and "RFC 9989, 4.7 and 4.10.1: an invalid value gives way to the default, an invalid policy to none"
     if isinstance(error, theirs.InvalidDMARCTag):
         return (
             record.repeated and "RFC 6376, 3.2 forbids a second tag of a name, RFC 9989, 4.7 discards the rest: we count the first and warn"
         )
-    empty = ";;" in record.text.replace(" ", "").replace("\t", "")
-    return (broken or empty) and "RFC 9989, 4.7: syntax errors in the remainder are discarded"
+    # What is left is the grammar: a part that is no tag, or has no value.
+    parts = [part.partition("=") for part in record.text.split(";")[1:]]
+    broken = [p for p in parts if not p[0].strip(" \t").isalpha() or not p[2]]
+    return broken and "RFC 9989, 4.7: syntax errors in the remainder are discarded"
 
 
 def value(tags, name):

@@ -51,7 +51,7 @@ def test_it_knows_a_record_by_its_version(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["v=dmarc1; p=none", " v=DMARC1; p=none", '"v=DMARC1; p=none"', "DMARC1; p=none", "p=none; v=DMARC1", "v=DMARC2; p=none", 
+    ["v=dmarc1; p=none", " v=DMARC1; p=none", '"v=DMARC1; p=none"', "DMARC1; p=none", "p=none; v=DMARC1", "v=DMARC2; p=none",
      "v=DMARC; p=none", "v=DMARC1 p=none", "v=DMARC1, p=none", "v=DMARC1:p=none", "\tv=DMARC1", "v= dmarc1"],
 )  # fmt: skip
 def test_it_takes_nothing_else_for_a_record_but_sees_what_was_meant(text):
@@ -70,7 +70,7 @@ def test_it_leaves_other_texts_alone(text):
 
 
 @pytest.mark.parametrize(
-    "text", ["v=dmarc1; p=reject; adkim=s", '"v=DMARC1; p=reject; adkim=s"', "p=reject; v=DMARC1; adkim=s", 
+    "text", ["v=dmarc1; p=reject; adkim=s", '"v=DMARC1; p=reject; adkim=s"', "p=reject; v=DMARC1; adkim=s",
      "v=DMARC1 p=reject; adkim=s", "DMARC1;p=reject;adkim=s"],
 )  # fmt: skip
 def test_it_guesses_what_a_broken_record_was_meant_to_say(text):

@@ -93,7 +93,7 @@ def test_d_is_the_domain_whose_record_is_evaluated_and_o_stays_the_senders():
     assert check(zone).result == "pass"
 
 
-@pytest.mark.parametrize("helo", ["JUMPIN' JUPITER", "[192.0.2.10]", "single", "x..y", "", "a" * 300, "\0", "näme.test", "\\", "@"])
+@pytest.mark.parametrize("helo", ["JUMPIN' JUPITER", "[192.0.2.10]", "single", "x..y", "", "a" * 300, "\0", "näme.test", "\\", "@"], ids=lambda v: ascii(v)[:24])
 def test_an_odd_helo_name_matches_nothing(helo):
     assert check("v=spf1 a:%{h} a:%{H} -all", helo=helo).result == "fail"
 
@@ -144,14 +144,7 @@ def test_case_50_a_thousand_names_cost_few_queries():
 def test_a_name_over_253_characters_is_cut_from_the_left():
     sender_domain = "somewhat.long.d.test"
     spec = "foobar." + ".".join(["%{o}"] * 14)
-    cut = ".".join([sender_domain] * 13)
-    while len(cut) <= 253 - len("long.d.test."):
-        cut = "long.d.test." + cut if not cut.startswith("long") else cut
-        break
-    full = "foobar." + ".".join([sender_domain] * 14)
-    while len(full) > 253:
-        full = full.partition(".")[2]
-    assert full.endswith(cut.removeprefix("long.d.test.")) and 230 < len(full) <= 253
+    full = ".".join([sender_domain] * 12)  # 251 characters; one label more would make 256
     zone = {sender_domain: txt(f"v=spf1 -all exp={spec}"), full: txt("Tricky.")}
     assert check(zone, domain=sender_domain, sender=f"u@{sender_domain}").explanation == "Tricky."
 
@@ -173,6 +166,6 @@ def test_a_hostile_explanation_is_cut():
     assert len(explain("%{s}" * 10_000, sender="x" * 300 + "@d.test")) == 4096
 
 
-@pytest.mark.parametrize("sender", ["\udcff@d.test", "a b@d.test", "@", "a@b@d.test", "ü@d.test", "\0", '"a@b"@d.test', "x" * 5000 + "@d.test"])
+@pytest.mark.parametrize("sender", ["\udcff@d.test", "a b@d.test", "@", "a@b@d.test", "ü@d.test", "\0", '"a@b"@d.test', "x" * 5000 + "@d.test"], ids=lambda v: ascii(v)[:24])
 def test_no_sender_makes_it_raise(sender):
     assert check("v=spf1 exists:%{l}.%{o}.x.test include:%{s}.test exp=%{S} -all", sender=sender).result in ("fail", "permerror")

@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from .hostile_http import Full, Hostile, certificates
+from .hostile_http import Full, Hostile
 from .visits import dialled, hostile, verdict, visit
 
 __all__ = ["dialled", "hostile"]
@@ -219,5 +219,3 @@ def test_case_99_a_certificate_with_ten_thousand_names_is_refused_in_words(hosti
 
 def test_case_99_markup_in_a_certificate_does_no_harm(hostile):
     assert verdict(visit(hostile, host="script.test")) == ("ok", [])
-
-

@@ -51,7 +51,18 @@ def test_case_68_a_redirect_to_the_metadata_service_is_not_followed(hostile, dia
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
     "host",
-    ["localhost", "[::1]", "2130706433", "0x7f.1", "127.1", "127.0.0.1", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "①②⑦.⓪.⓪.①", "db.internal"],
+    [
+        "localhost",
+        "[::1]",
+        "2130706433",
+        "0x7f.1",
+        "127.1",
+        "127.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "①②⑦.⓪.⓪.①",
+        "db.internal",
+    ],
 )
 def test_case_69_an_address_in_any_spelling_is_not_followed(hostile, dialled, scheme, host):
     # the server can send ASCII alone in a header; what is not, comes percent-encoded
@@ -75,6 +86,9 @@ def test_case_69_an_address_in_any_spelling_is_not_followed(hostile, dialled, sc
         "https://good.test:x/",
         "https://[::1/",
         "https:///",
+        "https:///evil.test/",
+        "///evil.test/",
+        "https:evil.test",
         "\\\\evil",
         "https:\\\\good.test\\",
         "https://good test/",

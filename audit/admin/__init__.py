@@ -1,0 +1,12 @@
+"""The administration: Django's own, one module a subject."""
+
+from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
+
+from . import domains, events, history, tenants, tokens
+
+admin.site.site_header = admin.site.site_title = "Ligbox Audit"
+admin.site.index_title = _("Administration")
+admin.site.site_url = "/"
+
+__all__ = ["domains", "events", "history", "tenants", "tokens"]

@@ -1,0 +1,71 @@
+"""API tokens: the secret is shown once, on the page that answers the adding."""
+
+from django import forms
+from django.contrib import admin
+from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit.models import ApiToken
+
+
+class TokenForm(forms.ModelForm):
+    scopes = forms.MultipleChoiceField(
+        choices=ApiToken.Scope.choices,
+        initial=[ApiToken.Scope.READ],
+        widget=forms.CheckboxSelectMultiple,
+        label=gettext_lazy("scopes"),
+        help_text=gettext_lazy("Who may run audits may also read."),
+    )
+
+    class Meta:
+        model = ApiToken
+        fields = ["name", "scopes", "tenant", "expires_at"]
+
+    def clean_scopes(self):
+        return sorted({*self.cleaned_data["scopes"], ApiToken.Scope.READ.value})
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(admin.ModelAdmin):
+    form = TokenForm
+    list_display = ["name", "hint", "shown_scopes", "tenant", "created_at", "expires_at", "last_used_at", "revoked_at"]
+    list_filter = ["tenant"]
+    list_select_related = ["tenant"]
+    search_fields = ["name", "hint"]
+    actions = ["revoke"]
+
+    def get_fields(self, request, obj=None):
+        fields = ["name", "scopes", "tenant", "expires_at"]
+        return [*fields, "hint", "created_at", "last_used_at", "revoked_at"] if obj else fields
+
+    def get_readonly_fields(self, request, obj=None):
+        return ["hint", "created_at", "last_used_at", "revoked_at"] if obj else []
+
+    def save_model(self, request, obj, form, change):
+        if not change:
+            request.issued_secret = obj.new_secret()
+        super().save_model(request, obj, form, change)
+
+    def response_add(self, request, obj, post_url_continue=None):
+        """The only page that ever shows the secret; it stands in no message, cookie or log."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.model._meta,
+            "title": _("The new token"),
+            "token": obj,
+            "secret": request.issued_secret,
+        }
+        response = TemplateResponse(request, "admin/audit/apitoken/issued.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @admin.display(description=gettext_lazy("scopes"))
+    def shown_scopes(self, token):
+        return ", ".join(token.scopes)
+
+    @admin.action(description=gettext_lazy("Revoke"), permissions=["change"])
+    def revoke(self, request, queryset):
+        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        self.message_user(request, _("Revoked: %(count)d.") % {"count": count})

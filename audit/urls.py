@@ -1,0 +1,23 @@
+"""The pages, at the root of the site."""
+
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+
+from .views import login, overview, scorecard
+
+_DOMAIN = "domains/<int:tenant_id>/<str:domain>/"
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("board/", overview.board, name="board"),
+    path("run/", overview.run_filtered, name="run-filtered"),
+    path("progress/", overview.progress, name="progress"),
+    path(_DOMAIN, scorecard.scorecard, name="scorecard"),
+    path(_DOMAIN + "panel/", scorecard.panel, name="panel"),
+    path(_DOMAIN + "run/", scorecard.run, name="run"),
+    path(_DOMAIN + "history/", scorecard.history, name="history"),
+    path(_DOMAIN + "evidence/<slug:check_id>/", scorecard.evidence, name="evidence"),
+    path("login/", login.Login.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("i18n/", include("django.conf.urls.i18n")),
+]

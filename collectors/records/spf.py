@@ -1,0 +1,192 @@
+"""SPF (RFC 7208): may the tenant send for the domain?"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from collectors.base import Fault, Outcome, fail, warn
+from collectors.net_dns import Lookup
+from collectors.standards.spf import MAX_LOOKUPS, MAX_VOID_LOOKUPS, check_host
+from collectors.standards.spf_record import is_spf, record_text
+from collectors.text import _, show_bytes
+
+from . import spf_fix as fixes
+from .spf_judge import Judge
+from .spf_tree import Branch, read_tree
+
+STRANGER = "192.0.2.1"  # judges a record where no sending address is known; nobody sends from it (RFC 5737)
+MISPLACED = ("{domain}.{domain}", "_spf.{domain}", "spf.{domain}")
+
+
+@dataclass
+class _Audit:
+    """One domain under audit: what it is asked with, and what was seen."""
+
+    target: object
+    net: object
+    evidence: dict = field(default_factory=dict)
+    findings: list = field(default_factory=list)
+
+    @property
+    def domain(self):
+        return self.target.domain
+
+    @property
+    def sender(self):
+        return f"postmaster@{self.domain}"
+
+    @property
+    def addresses(self):
+        """The sending addresses, mapped ones as IPv4, each once."""
+        found = [ip_address(str(a).strip()) for a in self.target.sending_ips]
+        return [str(a) for a in dict.fromkeys((a.version == 6 and a.ipv4_mapped) or a for a in found)]
+
+    def terms(self):
+        return fixes.authorising_terms(include=self.target.spf_include, addresses=self.addresses)
+
+    async def tree(self, text, domain=None):
+        """The tree of a record, as far as it can be read in the time that is left."""
+        branch = Branch(domain or self.domain)
+        ip = ip_address((self.addresses or [STRANGER])[0])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.net.seconds_left):
+                await read_tree(domain=branch.domain, text=text, net=self.net, ip=ip, sender=self.sender, known=branch)
+        return branch
+
+    async def include_costs(self):
+        """What the tenant's include costs, as {term: lookups}; nothing where that cannot be read."""
+        terms = self.terms()
+        if not self.target.spf_include:
+            return {}
+        tree = await self.tree(f"v=spf1 {terms[0]} -all")
+        return {terms[0].lower(): tree.lookups}
+
+
+async def audit(target, net):
+    """The outcome of `dns_spf`. A fault of the lookup of the record itself is raised."""
+    apex, old = await asyncio.gather(net.lookup(target.domain, "TXT"), net.lookup(target.domain, "SPF"), return_exceptions=True)
+    if isinstance(apex, BaseException):
+        raise apex
+    look = _Audit(target, net)
+    texts = [record_text(t) for t in apex.texts if is_spf(t)]
+    look.evidence = {"result": apex.result, "record": [show_bytes(t.encode("latin-1")) for t in texts]}
+    name = apex.chain[-1] if apex.chain else target.domain
+    if not texts:
+        summary = await _missing(look, apex, name)
+    elif len(texts) > 1:
+        summary = await _several(look, texts, name)
+    else:
+        summary = await _one(look, texts[0], name)
+    if isinstance(old, Lookup) and old.records:
+        look.evidence["type_99"] = [show_bytes(t) for t in old.texts]
+        look.findings.append(_type_99(bool(texts)))
+    return Outcome(summary, look.findings, look.evidence)
+
+
+def _type_99(published):
+    if published:
+        return warn(
+            "spf_type99",
+            _("The domain also has a record of the obsolete type SPF (99); receivers ignore it, and the two can differ. Remove it."),
+        )
+    return warn(
+        "spf_type99",
+        _("The policy is published as a record of the obsolete type SPF (99) only, which receivers ignore. Publish it as TXT."),
+    )
+
+
+async def _one(look, text, name):
+    """Exactly one record: evaluate it for every address, and read its whole tree."""
+    net, target = look.net, look.target
+    reading = asyncio.create_task(_both(look.tree(text), look.include_costs()))
+    results = []
+    try:
+        for address in look.addresses or [STRANGER]:
+            result = await check_host(ip=address, domain=look.domain, sender=look.sender, helo=look.domain, resolver=net.resolver)
+            results.append(result)
+            if result.reason == "too_many_queries":
+                break  # so it is for every other address, and the queries are used up
+        tree, costs = await reading
+    finally:
+        reading.cancel()
+    judge = Judge(target, name, tree, results, judged=bool(look.addresses), costs=costs)
+    look.findings += judge.findings()
+    look.evidence |= {
+        "lookups": {"count": tree.lookups, "limit": MAX_LOOKUPS, "complete": not tree.unread},
+        "void_lookups": {"count": max(r.void_lookups for r in results), "limit": MAX_VOID_LOOKUPS},
+        "tree": list(tree.rows()),
+        "addresses": [r.to_dict() for r in results],
+    }
+    if not look.addresses:
+        look.evidence["note"] = f"no sending address is configured; evaluated for {STRANGER}, from which nobody sends"
+        return _("The SPF record is in order; no sending address is configured to hold it against.")
+    return _("All sending addresses pass SPF; DNS lookups: {n} (limit {limit}).", n=tree.lookups, limit=MAX_LOOKUPS)
+
+
+async def _both(tree, costs):
+    return await asyncio.gather(tree, costs)
+
+
+async def _several(look, texts, name):
+    """More than one record: nobody evaluates any of them."""
+    trees = [await look.tree(text) for text in texts]
+    costs = await look.include_costs()
+    for tree in trees:
+        costs |= {t.text.lower().removeprefix("+"): tree.cost(t) for t in tree.record.terms}
+    fix = fixes.replacement(domain=name, current=texts[0], proposal=fixes.merged(texts, look.terms()), costs=costs, others=texts[1:])
+    look.evidence["tree"] = [row for tree in trees for row in tree.rows()]
+    message = _(
+        "The domain has SPF records: {n}. Only one is allowed; receivers stop with a permanent error and treat the domain as without SPF. "
+        "Merge them into one.",
+        n=len(texts),
+    )
+    look.findings.append(fail("spf_multiple", message, fix=fix))
+    return message
+
+
+async def _missing(look, apex, name):
+    """No record: look at the usual wrong places, and say what to publish."""
+    almost = [(t, better) for t in apex.texts if (better := _unwrapped(t))]
+    elsewhere = await _elsewhere(look)
+    look.evidence["misplaced"] = [{"name": n, "record": text} for n, text in elsewhere]
+    doubled = [(n, text) for n, text in elsewhere if n == f"{look.domain}.{look.domain}"]
+    found = almost[0][1] if almost else (doubled or elsewhere or [("", "")])[0][1]
+    proposal = fixes.repaired(found, look.terms()) if found else fixes.new_record(look.terms())
+    instead_of = show_bytes(almost[0][0]) if almost else None
+    fix = fixes.addition(domain=name, proposal=proposal, costs=await look.include_costs(), instead_of=instead_of, misplaced=doubled)
+    if almost:
+        message = _(
+            "The domain has no SPF record: “{text}” does not start with exactly “v=spf1 ”, so receivers pass over it. Correct it.",
+            text=instead_of,
+        )
+    elif apex.result == "NXDOMAIN":
+        message = _(
+            "The domain does not exist in DNS (NXDOMAIN), so it has no SPF record. Anyone can send in its name. Publish one.",
+        )
+    else:
+        message = _("The domain has no SPF record, so receivers cannot tell your mail from forged mail. Publish one.")
+    look.findings.append(fail("spf_missing", message, fix=fix))
+    for place, _text in elsewhere:
+        where = _("An SPF record stands at {place} instead of {name}; receivers do not look there. Move it.", place=place, name=name)
+        look.findings.append(fail("spf_misplaced", where, fix=fix))
+    return message
+
+
+def _unwrapped(raw):
+    """The SPF record in a text that would be one without stray quotes, blanks or a byte order mark around it, or None."""
+    bare = raw.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n\"'\\")
+    if bare.lower().startswith(b"spf1 "):
+        bare = b"v=" + bare
+    return record_text(bare) if is_spf(bare) and not is_spf(raw) else None
+
+
+async def _elsewhere(look):
+    """(name, text) of SPF records in the usual wrong places; what cannot be looked up is passed over."""
+    names = [m.format(domain=look.domain) for m in MISPLACED]
+    names = [n for n in names if len(n) <= 253]
+    found = await asyncio.gather(*(look.net.lookup(n, "TXT") for n in names), return_exceptions=True)
+    for answer in found:
+        if isinstance(answer, BaseException) and not isinstance(answer, Fault):
+            raise answer
+    return [(n, record_text(t)) for n, f in zip(names, found, strict=True) if isinstance(f, Lookup) for t in f.texts if is_spf(t)]

@@ -1,0 +1,184 @@
+"""What to publish: the customer's own SPF record with as little changed as makes it right. Pure; no lookups."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from collectors.base import Action, Fix, Record
+from collectors.standards.spf_record import LOOKUP_TERMS, SpfSyntaxError, parse, scan
+from collectors.text import Text, _
+
+MAX_LOOKUPS = 10
+# With DMARC in place `~all` is the better end: some receivers refuse on `-all` alone, before they look at a DKIM
+# signature that would have passed (forwarded mail). An `-all` that a customer has chosen stays.
+DEFAULT_ALL = "~all"
+
+_UNSAFE = {"not_ascii", "control_character"}  # nobody can say what was meant
+
+
+@dataclass
+class Proposal:
+    """A record to publish. `notes` say what was changed beside the obvious; `value` is None where no record can be said."""
+
+    value: str | None
+    notes: list[Text] = field(default_factory=list)
+
+
+def authorising_terms(*, include, addresses):
+    """The terms that let the tenant send: its include, or the addresses themselves where it has none."""
+    if include:
+        return (f"include:{include.removesuffix('.')}",)
+    return tuple(f"ip{ip_address(a).version}:{a}" for a in addresses)
+
+
+def new_record(terms):
+    """A first record for a domain that has none."""
+    return Proposal(" ".join(["v=spf1", *terms, DEFAULT_ALL]) if terms else None)
+
+
+def repaired(text, terms=(), *, drop=(), before=None):
+    """The record `text`, repaired, with `terms` put in where they are not there yet.
+
+    They go in before `all` (or before `redirect`), or before the term with index `before`, which would decide first.
+    `drop`: indexes of terms to leave out. Everything else stays, in its order; a usable `all` keeps its qualifier.
+    """
+    notes, kept = [], []
+    record = scan(text)
+    for entry in sorted([*record.terms, *record.errors], key=lambda t: t.index):
+        if isinstance(entry, SpfSyntaxError):
+            if entry.why in _UNSAFE or entry.term.lower().startswith("redirect"):
+                return Proposal(None)
+            better = corrected(entry.term)
+            if better:
+                kept.append((entry.index, better))
+                notes.append(_("“{term}” was corrected to “{better}”.", term=entry.term, better=better))
+            else:
+                notes.append(_("“{term}” was left out; if it stands for a sender, write it in its right form.", term=entry.term))
+        elif entry.index in drop:
+            notes.append(_("“{term}” was left out.", term=entry.text))
+        else:
+            kept.append((entry.index, entry.text))
+    return Proposal(_assemble(kept, terms, before, notes), notes)
+
+
+def merged(texts, terms=()):
+    """One record out of several: the union of their terms in order; the strictest of their ends, `~all` at least."""
+    notes, kept, ends, seen = [], [], [], set()
+    for text in texts:
+        part = repaired(text)
+        if part.value is None:
+            return part
+        record = parse(part.value)
+        notes += [n for n in part.notes if n not in notes]
+        for term in record.terms:
+            word = term.text
+            if term.name == "all" and not term.is_modifier:
+                ends.append(term.qualifier)
+                continue
+            if term.name == "redirect" and term.is_modifier:
+                word = f"include:{term.argument}"  # its senders stay; two policies cannot both be followed
+                notes.append(_("“{term}” became “{better}”, so that its senders stay allowed.", term=term.text, better=word))
+            key = "exp" if term.is_modifier and term.name == "exp" else word.lower().removeprefix("+").removesuffix(".")
+            if key not in seen:
+                seen.add(key)
+                kept.append((len(kept), word))
+    end = "-all" if "-" in ends else DEFAULT_ALL
+    notes.append(_("It ends in “{all}”, the strictest end among the present records.", all=end))
+    return Proposal(_assemble([*kept, (len(kept), end)], terms, None, notes), notes)
+
+
+def _assemble(kept, terms, before, notes):
+    """The record's text from (index, word) pairs: `terms` put in, `all` of use and with every mechanism before it."""
+    ends = [(index, word) for index, word in kept if _is_all(word)]
+    # A term that is to authorise is taken out where it stands (with `?`, or behind `all`) and put in where it works.
+    wanted = {t.lower() for t in terms}
+    others = [(index, word) for index, word in kept if not _is_all(word) and word.lower().lstrip("+?~-") not in wanted]
+    if ends:
+        at, last = ends[0]
+        others = [(index, word) for index, word in others if not _is_modifier(word, "redirect")]  # without effect beside `all`
+        end = last if last[0] in "-~" else DEFAULT_ALL
+        if end != last:
+            notes.append(_("“{term}” became “{better}”.", term=last, better=end))
+    else:
+        at, end = len(kept) + max((index for index, _word in kept), default=0), DEFAULT_ALL
+        if any(_is_modifier(word, "redirect") for _index, word in others):
+            end = ""
+        else:
+            notes.append(_("It ends in “{all}”: other senders are marked as not authorised.", all=end))
+    tail = [word for index, word in others if index > at and _is_modifier(word)]
+    head = [(index, word) for index, word in others if index < at or not _is_modifier(word)]
+    place = min(i for i, (index, word) in enumerate([*head, (at, "redirect=")]) if _is_modifier(word, "redirect") or index == before)
+    words = [word for _index, word in head]
+    return " ".join(["v=spf1", *words[:place], *terms, *words[place:], *([end] if end else []), *tail])
+
+
+def _is_modifier(word, name="[a-z][a-z0-9_.-]*"):
+    return bool(re.match(name + "=", word, re.IGNORECASE))
+
+
+def _is_all(word):
+    return word.lower().lstrip("+?~-") == "all"
+
+
+def corrected(word):
+    """A syntactically right term for a usual slip (`ipv4:`, an address under `a:`, a stray `;`), or None."""
+    tries = [word.strip("\"';,"), word.strip("\"';,.")]
+    bare = tries[-1]
+    qualifier, rest = re.fullmatch(r"([+?~-]?)(.*)", bare).groups()
+    name, _colon, value = rest.partition(":")
+    if name.lower() in ("ip", "ip4", "ip6", "ipv4", "ipv6", "ip4v", "a", "mx") and value:
+        address, slash, prefix = value.partition("/")
+        try:
+            tries.append(f"{qualifier}ip{ip_address(address).version}:{address}{slash}{prefix}")
+        except ValueError:
+            pass
+    for better in tries:
+        if better and better != word and not scan(f"v=spf1 {better}").errors:
+            return better
+    return None
+
+
+def lookups_of(value, costs):
+    """The lookups that a record costs; `costs` maps a term's text in lower case to what is known of it."""
+    return sum(costs.get(t.text.lower().removeprefix("+"), 1) for t in scan(value).effective if t.name in LOOKUP_TERMS)
+
+
+def sentences(first, *more):
+    """Several sentences as one Text."""
+    for text in more:
+        first = _("{first} {second}", first=first, second=text)
+    return first
+
+
+def replacement(*, domain, current, proposal, costs, others=()):
+    """The Fix that puts one record in the place of `current` (and of `others`, which are removed)."""
+    if proposal.value is None or (proposal.value == current and not others):
+        return None
+    records = [Record("TXT", domain, proposal.value, Action.REPLACE, current)]
+    records += [Record("TXT", domain, other, Action.REMOVE, other) for other in others]
+    first = (
+        _("Put this record in the place of the present ones; a domain has only one SPF record.")
+        if others
+        else _("Put this record in the place of the present one; never publish a second SPF record.")
+    )
+    return Fix(sentences(first, *proposal.notes, *_warnings(proposal.value, costs)), tuple(records))
+
+
+def addition(*, domain, proposal, costs, instead_of=None, misplaced=()):
+    """The Fix for a domain without a record; `instead_of` is a text at the same name that fails to be one, `misplaced`
+    (name, text) pairs that are of no use where they are."""
+    if proposal.value is None:
+        return Fix(_("Publish one TXT record at {domain} that starts with “v=spf1” and names every server that sends.", domain=domain))
+    action = Action.REPLACE if instead_of else Action.ADD
+    records = [Record("TXT", domain, proposal.value, action, instead_of)]
+    records += [Record("TXT", name, text, Action.REMOVE, text) for name, text in misplaced]
+    first = _("Publish this TXT record at {domain}; if the domain has other senders, name them in it too.", domain=domain)
+    return Fix(sentences(first, *proposal.notes, *_warnings(proposal.value, costs)), tuple(records))
+
+
+def _warnings(value, costs):
+    count = lookups_of(value, costs)
+    if count > MAX_LOOKUPS:
+        yield _(
+            "Attention: the record then needs {n} DNS lookups (limit {limit}); take out senders no longer used.", n=count, limit=MAX_LOOKUPS
+        )

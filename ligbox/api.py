@@ -1,0 +1,160 @@
+"""The NinjaAPI instance under /api/v1/: its routers, its errors (problem details, all of them) and its document."""
+
+import logging
+from functools import wraps
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from ninja import NinjaAPI, Swagger
+from ninja.errors import HttpError
+from ninja.errors import ValidationError as InputError
+from ninja.parser import Parser
+
+from audit import api as audit_api
+from audit import webhooks
+from audit.auth import Access
+from audit.paging import CursorError
+from audit.problems import Problem, error, respond
+
+from .openapi import complete
+
+log = logging.getLogger(__name__)
+DESCRIPTION = """Read-only audits of mail domains: what is healthy, what is not, since when, why, and what to change.
+
+Send `Authorization: Bearer <token>`, or the session of a signed-in user (with `X-CSRFToken` for what changes something).
+Errors are problem details (RFC 9457). Times are ISO 8601 in UTC. Lists are paged: pass `next_cursor` as `cursor`."""
+
+
+class QueryParser(Parser):
+    """Query strings: a parameter that is empty counts as left out, and no text holds a NUL."""
+
+    def parse_querydict(self, data, list_fields, request):
+        if any("\0" in value for key in data for value in [key, *data.getlist(key)]):
+            raise Problem(400, _("The query string holds a NUL character."))
+        return {key: value for key, value in super().parse_querydict(data, list_fields, request).items() if value != ""}
+
+
+class Api(NinjaAPI):
+    def _get_urls(self):
+        """Each view answers HEAD and OPTIONS, and every error of it is a problem."""
+        patterns = super()._get_urls()
+        for pattern in patterns:
+            pattern.callback = _view(pattern.callback, is_operation=pattern.name not in _DOCUMENTS)
+        return patterns
+
+    def get_openapi_schema(self, *, path_prefix=None, path_params=None):
+        return complete(super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params), self)
+
+
+_DOCUMENTS = {"openapi-json", "openapi-view", "api-root"}
+
+
+def _view(view, *, is_operation):
+    @csrf_exempt  # sessions are checked where a caller is let in, see audit.auth
+    @wraps(view)
+    def inner(request, *args, **kwargs):
+        asked = request.method
+        if asked == "HEAD":
+            request.method = "GET"
+        try:
+            allowed = is_operation or request.method == "GET"
+            response = view(request, *args, **kwargs) if allowed else HttpResponseNotAllowed(["GET"])
+        except Http404:
+            response = nothing_here(request)
+        if response.status_code == 405:
+            response = _not_allowed(asked, response["Allow"])
+        elif asked == "HEAD":
+            response["Content-Length"] = str(len(response.content))
+            response.content = b""
+        if is_operation:
+            response["Cache-Control"] = "no-store"
+        return response
+
+    return inner
+
+
+def _not_allowed(asked, allow):
+    methods = {m.strip() for m in allow.split(",")} | {"OPTIONS"}
+    allow = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    if asked == "OPTIONS":
+        return HttpResponse(status=204, headers={"Allow": allow})
+    return respond(405, _("This address does not know the method %(method)s.") % {"method": asked[:20]}, headers={"Allow": allow})
+
+
+@csrf_exempt
+def nothing_here(request, **_kwargs):
+    """The 404 of addresses under /api/ that do not exist."""
+    return respond(404, _("There is nothing at this address."))
+
+
+api = Api(
+    title="Ligbox Audit",
+    version="1.0",
+    description=DESCRIPTION,
+    urls_namespace="api",
+    docs=Swagger(settings={"validatorUrl": None, "defaultModelsExpandDepth": 0}),
+    parser=QueryParser(),
+    auth=Access(scope="read", permission="audit.view_auditdomain"),  # where an operation names nothing else
+)
+api.add_router("/audit", audit_api.router)
+api.add_router("/webhooks", webhooks.router)
+
+
+# -- every error is a problem
+
+
+@api.exception_handler(Problem)
+def _problem(request, problem):
+    return problem.response()
+
+
+@api.exception_handler(InputError)
+def _input(request, problem):
+    found = [error(e["loc"][0], str(e["loc"][-1]), e["msg"], code=e["type"]) for e in problem.errors]
+    names = ", ".join(dict.fromkeys(e["name"] for e in found))
+    return respond(422, _("Not valid: %(names)s.") % {"names": names}, errors=found)
+
+
+@api.exception_handler(CursorError)
+def _cursor(request, problem):
+    sentence = _("The cursor is not of this list; begin without one.")
+    return respond(422, sentence, errors=[error("query", "cursor", sentence)])
+
+
+@api.exception_handler(HttpError)
+def _http(request, problem):
+    return respond(problem.status_code, problem.message)
+
+
+@api.exception_handler(Http404)
+def _missing(request, problem):
+    return nothing_here(request)
+
+
+@api.exception_handler(PermissionDenied)
+def _denied(request, problem):
+    return respond(403, _("You may not do this."))
+
+
+@api.exception_handler(SuspiciousOperation)
+def _suspicious(request, problem):
+    log.warning("%s refused: %s", request.path, type(problem).__name__)
+    if isinstance(problem, RequestDataTooBig):
+        return respond(413, _("The body is too large."))
+    return respond(400, _("The request is malformed or too large."))
+
+
+@api.exception_handler(OperationalError)
+@api.exception_handler(InterfaceError)
+def _database(request, problem):
+    log.error("%s %s: the database did not answer: %s", request.method, request.path, problem)
+    return respond(503, _("The database does not answer at the moment; try again."), headers={"Retry-After": "10"})
+
+
+@api.exception_handler(Exception)
+def _bug(request, problem):
+    log.error("%s %s failed", request.method, request.path, exc_info=problem)
+    return respond(500, _("An internal error; the log has the details."))

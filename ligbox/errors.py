@@ -1,0 +1,26 @@
+"""Errors outside of any view: problem details below /api/, pages elsewhere."""
+
+from django.utils.translation import gettext as _
+from django.views import defaults
+
+from audit.problems import respond
+
+
+def _is_api(request):
+    return request.path_info.startswith("/api/")
+
+
+def bad_request(request, exception):
+    return respond(400, _("The request is malformed.")) if _is_api(request) else defaults.bad_request(request, exception)
+
+
+def permission_denied(request, exception):
+    return respond(403, _("You may not do this.")) if _is_api(request) else defaults.permission_denied(request, exception)
+
+
+def page_not_found(request, exception):
+    return respond(404, _("There is nothing at this address.")) if _is_api(request) else defaults.page_not_found(request, exception)
+
+
+def server_error(request):
+    return respond(500, _("An internal error; the log has the details.")) if _is_api(request) else defaults.server_error(request)

@@ -1,0 +1,273 @@
+"""The guarded web client: pinned to the addresses it is given, bounded in all that it reads, and plain about what failed."""
+
+import asyncio
+import contextlib
+import errno
+import ssl
+
+import pytest
+from cryptography import x509
+
+import collectors.net_http
+import collectors.net_tls
+from collectors.net import trusted_context
+from collectors.net_http import USER_AGENT, WebClient, WebFault
+from collectors.net_tls import stream_fault
+from collectors.page import page_text, page_title
+from collectors.unpack import FREE_OUTPUT, MAX_BODY, MAX_RATIO, BadEncoding, Unpacker
+
+from .hostile_http import Full, Hostile, certificates, gzip_bomb, gzipped
+from .visits import dialled, hostile
+
+__all__ = ["dialled", "hostile"]
+
+
+@pytest.fixture(scope="module")
+def client():
+    return WebClient(trusted_context(certificates().ca_file), reachable=lambda address: address.startswith(("127.", "::1")))
+
+
+def fetch(client, server, path="/", *, host="good.test", addresses=("127.0.0.1",), seconds=1.0):
+    return asyncio.run(client.fetch(f"https://{host}:{server.port}{path}", addresses, seconds=seconds))
+
+
+def handshake(client, server, host="good.test", addresses=("127.0.0.1",), seconds=1.0):
+    return asyncio.run(client.handshake(host, server.port, addresses, seconds=seconds))
+
+
+def fault(call):
+    with pytest.raises(WebFault) as caught:
+        call()
+    return caught.value
+
+
+# -- where it connects to
+
+
+def test_the_name_is_never_resolved_and_the_address_given_is_dialled(client, hostile, dialled, monkeypatch):
+    async def no_resolving(*args, **kwargs):
+        raise AssertionError("a name was resolved")
+
+    monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", no_resolving)
+    assert fetch(client, hostile).address == "127.0.0.1"
+    assert dialled == [("127.0.0.1", hostile.port)]
+
+
+def test_host_header_and_sni_keep_the_name(client, hostile):
+    fetch(client, hostile, host="some.name.test")  # a certificate for this name came, or the handshake had failed
+    assert hostile.requests[-1][0] == f"some.name.test:{hostile.port}"
+
+
+def test_the_request_is_a_plain_get_without_cookies_or_credentials(client, hostile):
+    fetch(client, hostile, "/cookie-wall")
+    fetch(client, hostile, "/cookie-wall")
+    _host, first, headers = hostile.requests[-1]
+    assert first == "GET /cookie-wall HTTP/1.1"
+    assert {name: value for name, value in headers if name != "Host"} == {
+        "User-Agent": USER_AGENT,
+        "Accept": "text/html, */*;q=0.5",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+    }
+
+
+@pytest.mark.parametrize("addresses", [["10.0.0.1"], ["127.0.0.1", "10.0.0.1"], ["127.0.0.1", "fd00::1"]])
+def test_an_address_that_is_not_allowed_stops_it_before_any_is_dialled(client, hostile, dialled, addresses):
+    assert fault(lambda: fetch(client, hostile, addresses=addresses)).kind == "blocked"
+    assert fault(lambda: handshake(client, hostile, addresses=addresses)).kind == "blocked"
+    assert dialled == []
+
+
+def test_the_peer_is_looked_at_again_after_connecting(hostile):
+    answers = iter([True, False])
+    suspicious = WebClient(trusted_context(certificates().ca_file), reachable=lambda address: next(answers))
+    before = len(hostile.requests)
+    assert fault(lambda: fetch(suspicious, hostile)).kind == "blocked"
+    assert len(hostile.requests) == before
+
+
+def test_ipv4_is_tried_first_and_the_next_address_after_a_failure(client, dialled):
+    with Hostile(certificates(), host="127.0.0.9") as server:
+        got = fetch(client, server, addresses=["::1", "127.0.0.9", "127.0.0.1"])
+    assert [address for address, _port in dialled] == ["127.0.0.1", "127.0.0.9"]
+    assert (got.address, got.attempts) == ("127.0.0.9", (("127.0.0.1", "refused"),))
+
+
+def test_a_silent_address_leaves_time_for_the_next(client):
+    with Full() as silent, Hostile(certificates(), host="127.0.0.2", port=silent.port) as server:
+        got = fetch(client, server, addresses=["127.0.0.1", "127.0.0.2"], seconds=0.8)
+    assert (got.address, got.attempts) == ("127.0.0.2", (("127.0.0.1", "timeout"),))
+
+
+def test_where_all_addresses_fail_the_most_telling_word_is_kept(client):
+    with Full() as silent:
+        error = fault(lambda: fetch(client, silent, addresses=["127.0.0.1", "127.0.0.9"], seconds=0.6))
+    assert (error.kind, error.address) == ("refused", "127.0.0.9")
+    assert error.attempts == (("127.0.0.1", "timeout"), ("127.0.0.9", "refused"))
+
+
+def test_at_most_four_addresses_are_tried(client, dialled):
+    with Hostile(mode="drop") as server:
+        pass
+    error = fault(lambda: fetch(client, server, addresses=[f"127.0.1.{n}" for n in range(200)]))
+    assert (error.kind, len(error.attempts), len(dialled)) == ("refused", 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [(errno.EHOSTUNREACH, "host"), (errno.ENETUNREACH, "network"), (errno.EADDRNOTAVAIL, "network")]
+)
+def test_no_route_is_told_from_a_host_that_is_down(client, hostile, monkeypatch, code, cause):
+    async def unreachable(address, port, reachable):
+        raise OSError(code, "no way")
+
+    monkeypatch.setattr(collectors.net_tls, "_connect", unreachable)
+    error = fault(lambda: fetch(client, hostile))
+    assert (error.kind, error.cause, error.address) == ("unreachable", cause, "127.0.0.1")
+
+
+def test_a_connection_that_is_cut_before_the_peer_can_be_looked_at_is_a_reset(client, hostile, monkeypatch):
+    async def cut(address, port, reachable):
+        raise OSError(errno.ENOTCONN, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(collectors.net_tls, "_connect", cut)
+    assert fault(lambda: fetch(client, hostile)).kind == "reset"
+
+
+# -- what it reads
+
+
+def test_no_more_is_read_than_the_limit(client, hostile):
+    got = fetch(client, hostile, "/huge")
+    assert (len(got.body), got.truncated) == (MAX_BODY, True)
+
+
+def test_tiny_chunks_end_before_they_cost_much(client, hostile):
+    got = fetch(client, hostile, "/tiny-chunks", seconds=5)
+    assert got.truncated and len(got.body) < 20_000
+
+
+def test_no_connection_or_task_stays_behind(client, hostile):
+    async def go():
+        for path in ("/", "/huge", "/close", "/garbage", "/gzip-bomb"):
+            with contextlib.suppress(WebFault):
+                await client.fetch(f"https://good.test:{hostile.port}{path}", ["127.0.0.1"], seconds=1.0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+
+    assert asyncio.run(go()) == []
+
+
+def test_cancelling_a_fetch_passes_and_is_no_fault(client, hostile):
+    async def go():
+        async with asyncio.timeout(0.1):
+            await client.fetch(f"https://good.test:{hostile.port}/silent", ["127.0.0.1"], seconds=5.0)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(go())
+
+
+def test_a_port_without_tls_can_be_fetched_where_the_operator_wrote_http(client):
+    with Hostile(mode="http") as server:
+        got = asyncio.run(client.fetch(f"http://good.test:{server.port}/", ["127.0.0.1"], seconds=1.0))
+    assert (got.status, got.tls_version) == (200, "")
+
+
+def test_a_bomb_is_stopped_at_the_ratio():
+    unpacker = Unpacker("gzip")
+    for piece in gzip_bomb():
+        unpacker.feed(piece)
+        if unpacker.full:
+            break
+    body = unpacker.finish()
+    assert FREE_OUTPUT <= len(body) <= FREE_OUTPUT + MAX_RATIO * 2048
+
+
+def test_what_packs_well_but_is_small_is_read_whole():
+    page = b"<p>the same again</p>" * 3000
+    unpacker = Unpacker(" GZIP ")
+    unpacker.feed(gzipped(page))
+    assert (unpacker.finish(), unpacker.full) == (page, False)
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 4096])
+def test_a_body_is_unpacked_however_it_is_cut(pieces):
+    page = bytes(range(256)) * 100
+    for coding, wbits in (("gzip", 31), ("x-gzip", 31), ("deflate", 15), ("deflate", -15)):
+        unpacker, packed = Unpacker(coding), gzipped(page, wbits)
+        for start in range(0, len(packed), pieces):
+            unpacker.feed(packed[start : start + pieces])
+        assert unpacker.finish() == page
+
+
+@pytest.mark.parametrize("coding", ["gzip, gzip", "gzip,br", "deflate, gzip"])
+def test_two_codings_are_refused(coding):
+    with pytest.raises(BadEncoding):
+        Unpacker(coding)
+
+
+def test_a_title_is_found_in_linear_time_and_shown_bounded():
+    assert page_title("<TITLE lang=en>\n Carbonio &amp; more\t</TITLE>") == "Carbonio & more"
+    assert page_title("<title" * 100_000) == ""
+    assert page_title("no title") == ""
+    assert len(page_title("<title>" + "x" * 400)) < 300
+    assert page_text(b"\xff\xfea\0b\0") == "ab"
+
+
+# -- certificates
+
+
+def test_the_chain_comes_as_served_leaf_first(client, hostile):
+    seen = handshake(client, hostile)
+    assert (seen.trusted, seen.verify_code, seen.verify_message, seen.address) == (True, 0, "", "127.0.0.1")
+    leaf, intermediate = (x509.load_der_x509_certificate(der) for der in seen.chain)
+    assert leaf.issuer == intermediate.subject
+    assert "good.test" in leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+    assert seen.tls_version == "TLSv1.3"
+
+
+@pytest.mark.parametrize("host", ["expired.test", "future.test", "wrongname.test", "nosan.test", "weak.test"])
+def test_trust_is_judged_apart_from_dates_names_and_key_size(client, hostile, host):
+    assert handshake(client, hostile, host).trusted is True
+
+
+@pytest.mark.parametrize(
+    ("host", "code", "length"), [("selfsigned.test", 18, 1), ("untrusted.test", 20, 1), ("bare.test", 20, 1), ("notca.test", 79, 3)]
+)
+def test_a_chain_that_is_not_trusted_is_had_by_a_second_handshake(client, hostile, host, code, length):
+    before = len(hostile.connections)
+    seen = handshake(client, hostile, host)
+    assert (seen.trusted, seen.verify_code, len(seen.chain)) == (False, code, length)
+    assert seen.verify_message
+    assert len(hostile.connections) == before + 2
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "cause"), [("plain", "tls", "no_tls"), ("ssh", "tls", "no_tls"), ("mute", "timeout", ""), ("reset", "reset", "")]
+)
+def test_a_handshake_that_fails_says_how(client, mode, kind, cause):
+    with Hostile(mode=mode) as server:
+        error = fault(lambda: handshake(client, server, seconds=0.4))
+    assert (error.kind, error.cause, error.address) == (kind, cause, "127.0.0.1")
+
+
+def test_contexts_are_made_once_per_client(client, hostile, monkeypatch):
+    def another(*args, **kwargs):
+        raise AssertionError("a context was made for a call")
+
+    handshake(client, hostile)
+    monkeypatch.setattr(ssl, "SSLContext", another)
+    handshake(client, hostile, "selfsigned.test")
+    fetch(client, hostile)
+
+
+def test_reasons_of_tls_errors_become_causes():
+    def of(reason):
+        error = ssl.SSLError(1, "words")
+        error.reason = reason
+        return stream_fault(error, "192.0.2.1", "now").cause
+
+    assert of("TLSV1_ALERT_PROTOCOL_VERSION") == "old_version"
+    assert of("UNSUPPORTED_PROTOCOL") == "old_version"
+    assert of("SSLV3_ALERT_HANDSHAKE_FAILURE") == "handshake"
+    assert of(None) == "handshake"
