@@ -21,6 +21,13 @@ def send(data, *, status=200, headers=None):
     return HttpResponse(content, status=status, content_type="application/json", headers=headers)
 
 
+def no_content(headers=None):
+    """204; what has no body has no type."""
+    response = HttpResponse(status=204, headers=headers)
+    del response["Content-Type"]
+    return response
+
+
 class _Encoder(DjangoJSONEncoder):
     def default(self, o):
         return json.loads(orjson.dumps(o, option=_OPTIONS)) if isinstance(o, datetime) else super().default(o)

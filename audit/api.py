@@ -5,7 +5,6 @@ import logging
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
@@ -15,7 +14,7 @@ from pydantic import ValidationError as ShapeError
 from collectors.names import DomainError, normalize_domain, to_unicode
 
 from . import bodies, schemas, scorecards, tasks, validators
-from .answers import answers, json_body, send
+from .answers import answers, json_body, no_content, send
 from .auth import Access, not_found
 from .events import register
 from .models import AuditDomain, AuditRun, CheckTransition
@@ -41,7 +40,9 @@ def get_overview(request, query: Query[schemas.OverviewQuery]):
     wanted = {name: getattr(query, name) for name in ("tenant", "status", "check", "owner", "q", "sort")}
     filters = Filters(**{name: value for name, value in wanted.items() if value is not None})
     data = overview(request.auth.domains(), filters, limit=query.limit, cursor=query.cursor or "", tenant=request.auth.tenant_id)
-    return send(data | {"cards": [_only(schemas.Card, card) for card in data["cards"]]})
+    data["worker"] = _only(schemas.Worker, data["worker"])
+    data["cards"] = [_only(schemas.Card, card) for card in data["cards"]]
+    return send(data)
 
 
 @router.get(
@@ -155,7 +156,7 @@ def remove_domain(request, tenant_id: int, domain: schemas.DomainText):
     row = _row(request, tenant, domain, "path")
     row.delete()
     log.info("%s removed %s from %s", request.auth.name, row.domain, tenant.name)
-    return HttpResponse(status=204)
+    return no_content()
 
 
 def run_limit():
@@ -200,6 +201,8 @@ def _only_domain(request, tenant):
 
 def _domain_in(data):
     """The body of a registration; raises Problem 422."""
+    if not isinstance(data, dict):
+        raise invalid("body", "body", _("The body is a JSON object."), code="not_an_object")
     try:
         wanted = schemas.DomainIn.model_validate(data)
         validators.selector_list(wanted.dkim_selectors)

@@ -15,6 +15,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from collectors.base import CheckResult, Outcome, run, unknown
@@ -166,7 +167,7 @@ def drain(*, seconds=None, width=None):
         while True:
             over = time.monotonic() >= until or stopping.is_set()
             if not waiting and not over:
-                waiting = list(AuditDomain.objects.claim(owner, count=max(1, min(width - len(held), 16))))
+                waiting = persistently(AuditDomain.objects.claim, owner, count=max(1, min(width - len(held), 16)))
                 held.update((d.pk, d) for d in waiting)
                 _begin(waiting)
             if not waiting:
@@ -188,15 +189,33 @@ def drain(*, seconds=None, width=None):
             domain = job.key
             if not count:
                 _note_resolver()
-            saved = store.record(domain, results, begun_at=job.begun_at, owner=owner)
+            saved = persistently(store.record, domain, results, begun_at=job.begun_at, owner=owner)
             held.pop(domain.pk, None)
             count += saved
             scheduled.add(domain, saved)
     finally:
         if held:  # stopped in the middle: what is not done is due again at once
-            store.release(list(held), owner=owner)
+            persistently(store.release, list(held), owner=owner)
         scheduled.end()
     return count
+
+
+def persistently(act, *args, **options):
+    """Call `act` until the database takes it: a restart or a long lock costs a pause of some seconds and no result.
+
+    The event loop goes on meanwhile. The error of the last try is raised.
+    """
+    loop, _network = process_loop()
+    for pause in (0.2, 0.5, 1, 2, 4, 8, 8, None):
+        try:
+            return act(*args, **options)
+        except (OperationalError, InterfaceError) as error:
+            if pause is None:
+                raise
+            log.warning("the database does not take it (%s); again in %s s", str(error).splitlines()[0], pause)
+            connection.close()
+            loop.run_until_complete(asyncio.sleep(pause))
+    return None
 
 
 def release_dead():

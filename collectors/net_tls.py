@@ -48,7 +48,7 @@ class WebFault(Exception):
 
     def __init__(self, kind, *, address="", detail="", cause="", verify_code=0, seconds=0.0):
         self.kind, self.address, self.cause, self.verify_code, self.seconds = kind, address, cause, verify_code, seconds
-        self.detail = clean(detail, 300)
+        self.detail = clean(detail, 300).rstrip(".")
         self.attempts = ((address, kind),) if address else ()
         super().__init__(f"{kind} {address} {self.detail}".strip())
 

@@ -25,7 +25,7 @@ class Place:
 
 
 class NotAPlace(ValueError):
-    """A URL that is not gone to; `reason` says why, in words that follow a colon."""
+    """A URL that is not gone to; `reason` says why, in words that go into brackets."""
 
     def __init__(self, reason: Text):
         super().__init__(str(reason))
@@ -72,8 +72,8 @@ def _place(url, host_name):
         raise NotAPlace(_("an address with a user name in it"))
     try:
         host = host_name(parts.hostname or "")
-    except DomainError as error:
-        raise NotAPlace(error.message) from None
+    except DomainError:
+        raise NotAPlace(_("{host} is not the name of a public host", host=parts.hostname or "?")) from None
     port = _DEFAULT_PORTS[parts.scheme] if port is None else port
     suffix = "" if port == _DEFAULT_PORTS[parts.scheme] else f":{port}"
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")

@@ -5,7 +5,7 @@ from functools import wraps
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpResponseNotAllowed
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Swagger
@@ -15,6 +15,7 @@ from ninja.parser import Parser
 
 from audit import api as audit_api
 from audit import webhooks
+from audit.answers import no_content
 from audit.auth import Access
 from audit.paging import CursorError
 from audit.problems import Problem, error, respond
@@ -42,14 +43,15 @@ class Api(NinjaAPI):
         """Each view answers HEAD and OPTIONS, and every error of it is a problem."""
         patterns = super()._get_urls()
         for pattern in patterns:
-            pattern.callback = _view(pattern.callback, is_operation=pattern.name not in _DOCUMENTS)
+            # the root is only a name, to find the path of the others by
+            pattern.callback = nothing_here if pattern.name == "api-root" else _view(pattern.callback, is_operation=pattern.name not in _DOCUMENTS)
         return patterns
 
     def get_openapi_schema(self, *, path_prefix=None, path_params=None):
         return complete(super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params), self)
 
 
-_DOCUMENTS = {"openapi-json", "openapi-view", "api-root"}
+_DOCUMENTS = {"openapi-json", "openapi-view"}
 
 
 def _view(view, *, is_operation):
@@ -80,12 +82,12 @@ def _not_allowed(asked, allow):
     methods = {m.strip() for m in allow.split(",")} | {"OPTIONS"}
     allow = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
     if asked == "OPTIONS":
-        return HttpResponse(status=204, headers={"Allow": allow})
+        return no_content({"Allow": allow})
     return respond(405, _("This address does not know the method %(method)s.") % {"method": asked[:20]}, headers={"Allow": allow})
 
 
 @csrf_exempt
-def nothing_here(request, **_kwargs):
+def nothing_here(request):
     """The 404 of addresses under /api/ that do not exist."""
     return respond(404, _("There is nothing at this address."))
 

@@ -4,6 +4,7 @@ from django.utils.translation import gettext as _
 from django.views import defaults
 
 from audit.problems import respond
+from audit.views.overview import missing
 
 
 def _is_api(request):
@@ -19,7 +20,7 @@ def permission_denied(request, exception):
 
 
 def page_not_found(request, exception):
-    return respond(404, _("There is nothing at this address.")) if _is_api(request) else defaults.page_not_found(request, exception)
+    return respond(404, _("There is nothing at this address.")) if _is_api(request) else missing(request, exception)
 
 
 def server_error(request):

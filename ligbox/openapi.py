@@ -25,7 +25,8 @@ _WHY = {
 
 def complete(document, api):
     """The framework's OpenAPI document with security schemes, problem details, headers and the bodies that are read by hand."""
-    protected = {op.operation_id for router in api._get_bound_routers() for view in router.path_operations.values() for op in view.operations if op.auth_callbacks}  # fmt: skip
+    views = [view for router in api._get_bound_routers() for view in router.path_operations.values()]
+    protected = {op.operation_id for view in views for op in view.operations if op.auth_callbacks}
     components = document["components"]
     components["securitySchemes"] = _SECURITY
     for schema in (schemas.DomainIn, schemas.Event):
@@ -51,7 +52,12 @@ def _parameter(parameter):
         schema |= alternatives[0]
     if schema.get("default", "") is None:
         del schema["default"]
-    return parameter | {"schema": schema}
+    for name in ("title", "description", "examples"):
+        schema.pop(name, None)
+    parameter = parameter | {"schema": schema}
+    if examples := parameter.pop("examples", None):
+        parameter["example"] = examples[0]
+    return parameter
 
 
 def _response(status, response, protected):

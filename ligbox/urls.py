@@ -1,14 +1,24 @@
 """Where everything is served."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
+from audit.health import healthz, readyz
 from audit.views.login import Login
 
+from .api import api, nothing_here
+
 urlpatterns = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("api/v1/", api.urls),
+    re_path(r"^api(?:/|$)", nothing_here),
     path("admin/login/", Login.as_view()),  # one way in, one throttle
     path("admin/", admin.site.urls),
     path("", include("audit.urls")),
 ]
 
-handler404 = "audit.views.overview.missing"
+handler400 = "ligbox.errors.bad_request"
+handler403 = "ligbox.errors.permission_denied"
+handler404 = "ligbox.errors.page_not_found"
+handler500 = "ligbox.errors.server_error"

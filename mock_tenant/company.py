@@ -13,7 +13,7 @@ DATA = Path(__file__).with_name("company.toml")
 @dataclass(frozen=True)
 class Domain:
     """A customer's domain. `name` is the A-label form; `zone` {owner: {type: [value]}}; `portal` {endpoint: {"status",
-    "delay", "answer", "shows"}}; `webmail` {"vhost", "certificate", "status", "page", "delay"}."""
+    "delay", "answer" or "shows" or "detail"}}; `webmail` {"vhost", "certificate", "status", "page", "delay"}."""
 
     name: str
     about: str

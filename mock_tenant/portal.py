@@ -46,5 +46,10 @@ class _Handler(Handler):
         if domain is None:
             return 404, {"detail": f"no such domain: {parts[4][:253]}"}, 0
         said = domain.portal[parts[5]]
-        answer = {"pem": self.server.certificates[domain.name][said["shows"]]} if said.get("shows") else said["answer"]
+        if "detail" in said:
+            answer = {"detail": said["detail"]}
+        elif "shows" in said:
+            answer = {"pem": self.server.certificates[domain.name][said["shows"]]}
+        else:
+            answer = said["answer"]
         return said.get("status", 200), answer, said.get("delay", 0)

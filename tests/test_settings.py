@@ -65,6 +65,7 @@ def test_redis_becomes_the_broker_and_the_cache_by_one_setting():
 
 
 def test_the_deploy_check_is_silent_with_production_settings():
-    done = manage("check", "--deploy", "--fail-level", "WARNING", SECRET_KEY=os.urandom(40).hex(), DEBUG="0", ALLOWED_HOSTS="audit.example.com")
+    production = {"SECRET_KEY": os.urandom(40).hex(), "DEBUG": "0", "ALLOWED_HOSTS": "audit.example.com"}
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **production)
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout

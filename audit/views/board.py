@@ -40,6 +40,7 @@ def board(request):
         "worker": data["worker"],
         "strip": _strip(counts, filters, limit),
         "bar": _bar(counts),
+        "total": counts["domains"],
         "everything": reverse("overview") + query_of(filters, limit, status=""),
         "cards": [_card(card, query) for card in data["cards"]],
         "matches": _matches(domains, counts, filters),

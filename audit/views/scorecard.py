@@ -124,10 +124,11 @@ def _context(request, row, *, run_id=None):
     run_id = run_id or number(request.GET.get("run"), highest=MAX_ID)
     card = scorecards.of_domain(row)
     query = query_of(filters_of(request.GET), limit_of(request.GET))
-    transitions = [_transition(t) for t in CheckTransition.objects.filter(domain=row).order_by("-at", "-id")[: RECENT + 1]]
+    changed = CheckTransition.objects.filter(domain=row).exclude(from_status="").order_by("-at", "-id")  # first answers are no changes
+    transitions = [_transition(t) for t in changed[:RECENT]]
     current = _run_of(row, run_id)
     latest = {}
-    for transition in transitions[:RECENT]:
+    for transition in transitions:
         latest.setdefault(transition.check_id, transition)
     for check in [*card["checks"], *card["advisory"]]:
         check["summary_needed"] = not (check["findings"] and check["findings"][0]["message"] == check["message"])
@@ -144,8 +145,7 @@ def _context(request, row, *, run_id=None):
         "panel_url": _url("panel", row) + query,
         "query": query,
         "list_url": reverse("overview") + query,
-        "transitions": transitions[:RECENT],
-        "more_history": len(transitions) > RECENT,
+        "transitions": transitions,
         "run": current,
         "run_url": f"{_url('panel', row)}{query}{'&' if query else '?'}run={current.pk}&follow=1" if current else "",
         "worker": overview.worker() if current and not current.finished_at else None,

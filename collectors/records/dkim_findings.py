@@ -116,20 +116,28 @@ def _mismatch(seen, signing, others, owner, new):
 
 
 def _tags(seen, signing, owner):
-    """On what the record says of its use."""
-    found, record = [], seen.record
+    """On what the record says of its use. One record cures all of it, so that the findings do not ask for several."""
+    record, changes = seen.record, {}
     if not record.allows_sha256:
-        says = _("The key at {name} does not allow SHA-256 (“h=”), the only hash that receivers still accept.", name=seen.name)
-        found.append(fail("dkim_hash_sha1_only", says, owner=owner, fix=fixes.without(seen, signing, h=None)))
+        changes["h"] = None
     if not record.for_email:
-        says = _("The key at {name} is not meant for e-mail (“s=”): receivers reject the domain's signatures.", name=seen.name)
-        found.append(fail("dkim_service_excluded", says, owner=owner, fix=fixes.without(seen, signing, s=None)))
+        changes["s"] = None
     if record.testing:
-        flags = ":".join(flag for flag in record.list_of("t") if flag not in ("y", "")) or None
+        changes["t"] = ":".join(flag for flag in record.list_of("t") if flag not in ("y", "")) or None
+    if not changes:
+        return []
+    found, fix = [], fixes.without(seen, signing, changes)
+    if "h" in changes:
+        says = _("The key at {name} does not allow SHA-256 (“h=”), the only hash that receivers still accept.", name=seen.name)
+        found.append(fail("dkim_hash_sha1_only", says, owner=owner, fix=fix))
+    if "s" in changes:
+        says = _("The key at {name} is not meant for e-mail (“s=”): receivers reject the domain's signatures.", name=seen.name)
+        found.append(fail("dkim_service_excluded", says, owner=owner, fix=fix))
+    if "t" in changes:
         says = _(
             "The record at {name} says that the domain only tests DKIM (“t=y”): receivers may treat its mail as unsigned.", name=seen.name
         )
-        found.append(warn("dkim_testing", says, owner=owner, fix=fixes.without(seen, signing, t=flags)))
+        found.append(warn("dkim_testing", says, owner=owner, fix=fix))
     return found
 
 

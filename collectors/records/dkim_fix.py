@@ -1,10 +1,11 @@
 """What to publish so that receivers find the key: built from the server's key, or from what is published now."""
 
+import re
 from dataclasses import dataclass
 
 from collectors.base import Action, Fix, Owner, Record
 from collectors.names import organisational_domain
-from collectors.standards.dkim import Key, KeyRecordError, parse
+from collectors.standards.dkim import Key, KeyRecordError, parse, parse_key
 from collectors.text import _, show_bytes
 
 
@@ -40,25 +41,35 @@ def publish(seen, signing, *, owner=Owner.CUSTOMER, present=True):
 
     `present`: whether the texts seen really stand there (a wildcard's do not). Where the key is not known, a sentence.
     """
-    if not (signing and signing.record):
-        return Fix(_("Ask the operator of the mail server for the DKIM record of selector “{s}” and publish it.", s=seen.selector))
     current = [show_bytes(text) for text in seen.texts] if present else []
+    if not (signing and signing.record):
+        meant = mended(seen.texts[0]) if len(current) == 1 else ""
+        if meant:
+            return Fix(_("Publish the record in this form."), (Record("TXT", seen.holder, meant, Action.REPLACE, current[0]),))
+        return Fix(_("Ask the operator of the mail server for the DKIM record of selector “{s}” and publish it.", s=seen.selector))
     if not current and seen.chain and owner == Owner.CUSTOMER:
         alias = Record("CNAME", seen.name, seen.chain[0], Action.REMOVE, seen.chain[0])
         return Fix(_("Publish this TXT record in place of the alias."), (alias, Record("TXT", seen.name, signing.record)))
-    return Fix(_("Publish the server's key in this TXT record."), tuple(_one(seen.holder, signing, current)))
-
-
-def _one(name, signing, current):
-    """Records that leave exactly one text at `name`: the one that holds the server's key already, or a new one."""
     right = next((text for text in current if key_in(text.encode()) == signing.key), None)
     if right is not None and len(current) > 1:
-        return [Record("TXT", name, text, Action.REMOVE, text) for text in current if text != right]
-    if not current:
-        return [Record("TXT", name, signing.record)]
-    first, *rest = current
-    replaced = Record("TXT", name, signing.record, Action.REPLACE, first)
-    return [replaced, *(Record("TXT", name, text, Action.REMOVE, text) for text in rest)]
+        rest = (Record("TXT", seen.holder, text, Action.REMOVE, text) for text in current if text != right)
+        return Fix(_("Keep the record with the server's key and remove the rest."), tuple(rest))
+    first, *rest = current or [None]
+    new = Record("TXT", seen.holder, signing.record, Action.REPLACE if first else Action.ADD, first)
+    return Fix(_("Publish the server's key in this TXT record."), (new, *(Record("TXT", seen.holder, t, Action.REMOVE, t) for t in rest)))
+
+
+def mended(raw):
+    """The key record that was meant by one with a usual slip (quotation marks, backslashes, a wrong or late version), or ''."""
+    text = re.sub(rb'[\\"]', b"", raw)
+    keys = re.findall(rb"(?:^|;)\s*p\s*=([A-Za-z0-9+/=\s]*)", text)
+    if len(keys) != 1:
+        return ""
+    packed = b"".join(keys[0].split()).decode()
+    try:
+        return f"v=DKIM1; k={parse_key(packed).type}; p={packed}" if packed else ""
+    except KeyRecordError:
+        return ""
 
 
 def key_in(text):
@@ -78,12 +89,12 @@ def only_one(seen, signing):
     return Fix(_("Keep the record with the key and remove the rest."), tuple(Record("TXT", seen.holder, t, Action.REMOVE, t) for t in rest))
 
 
-def without(seen, signing, **changes):
+def without(seen, signing, changes):
     """The record with tags changed or taken out; with the server's key in it, so that it cures all at once."""
     if signing and signing.record and seen.key != signing.key:
         return publish(seen, signing)
     record = Record("TXT", seen.holder, seen.record.text(**changes), Action.REPLACE, show_bytes(seen.texts[0]))
-    return Fix(_("Publish the record without the tag that is in the way."), (record,))
+    return Fix(_("Publish the record without what is in the way."), (record,))
 
 
 def move(seen, found, signing):

@@ -28,6 +28,8 @@ class Judge:
     def policy_findings(self):
         """What is to be said of policy, test mode, subdomains and tags."""
         record, found = self.record, []
+        if not record.usable:
+            return [self._unusable()]
         if self.at.inherited:
             message = _(
                 "The domain has no DMARC record of its own; the one at {name} applies to it, with {tag}={policy}.",
@@ -36,8 +38,6 @@ class Judge:
                 policy=self.policy,
             )
             found.append(info("dmarc_inherited", message))
-        if not record.usable:
-            return [*found, self._unusable()]
         if self.policy == "none":
             found.append(self._policy_none())
         if record.testing:
@@ -91,7 +91,7 @@ class Judge:
         """
         if self.record.flawed:
             return []
-        tags = ("np",) if self.at.inherited and self.tag != "np" else () if self.at.inherited else ("sp", "np")
+        tags = ("np",) if self.at.inherited else ("sp", "np")
         return [f"{t}={self.record.valid(t)}" for t in tags if self.record.valid(t) and fixes.is_weaker(self.record.valid(t), self.policy)]
 
     def _tags(self):

@@ -5,17 +5,19 @@ import contextlib
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from collectors.base import Fault, Outcome, fail, warn
+from collectors.base import Fault, Outcome
 from collectors.net_dns import Lookup
 from collectors.standards.spf import MAX_LOOKUPS, MAX_VOID_LOOKUPS, check_host
 from collectors.standards.spf_record import is_spf, record_text
 from collectors.text import _, show_bytes
 
 from . import spf_fix as fixes
+from . import spf_says as says
 from .spf_judge import Judge
 from .spf_tree import Branch, read_tree
 
 STRANGER = "192.0.2.1"  # judges a record where no sending address is known; nobody sends from it (RFC 5737)
+QUERIES = 38  # for one address; with the other lookups of the check it stays within what one check may ask
 MISPLACED = ("{domain}.{domain}", "_spf.{domain}", "spf.{domain}")
 
 
@@ -69,51 +71,42 @@ async def audit(target, net):
     if isinstance(apex, BaseException):
         raise apex
     look = _Audit(target, net)
-    texts = [record_text(t) for t in apex.texts if is_spf(t)]
+    # Sorted: servers turn the order around, and a fix must not change with it.
+    texts = sorted(record_text(t) for t in apex.texts if is_spf(t))
     look.evidence = {"result": apex.result, "record": [show_bytes(t.encode("latin-1")) for t in texts]}
     name = apex.chain[-1] if apex.chain else target.domain
     if not texts:
-        summary = await _missing(look, apex, name)
+        summary = await _missing(look, apex, name, old)
     elif len(texts) > 1:
         summary = await _several(look, texts, name)
     else:
         summary = await _one(look, texts[0], name)
     if isinstance(old, Lookup) and old.records:
         look.evidence["type_99"] = [show_bytes(t) for t in old.texts]
-        look.findings.append(_type_99(bool(texts)))
+        look.findings.append(says.type_99(bool(texts)))
     return Outcome(summary, look.findings, look.evidence)
-
-
-def _type_99(published):
-    if published:
-        return warn(
-            "spf_type99",
-            _("The domain also has a record of the obsolete type SPF (99); receivers ignore it, and the two can differ. Remove it."),
-        )
-    return warn(
-        "spf_type99",
-        _("The policy is published as a record of the obsolete type SPF (99) only, which receivers ignore. Publish it as TXT."),
-    )
 
 
 async def _one(look, text, name):
     """Exactly one record: evaluate it for every address, and read its whole tree."""
     net, target = look.net, look.target
-    reading = asyncio.create_task(_both(look.tree(text), look.include_costs()))
+    reading = asyncio.create_task(look.tree(text))
     results = []
     try:
         for address in look.addresses or [STRANGER]:
-            result = await check_host(ip=address, domain=look.domain, sender=look.sender, helo=look.domain, resolver=net.resolver)
+            result = await check_host(
+                ip=address, domain=look.domain, sender=look.sender, helo=look.domain, resolver=net.resolver, max_queries=QUERIES
+            )
             results.append(result)
             if result.reason == "too_many_queries":
                 break  # so it is for every other address, and the queries are used up
-        tree, costs = await reading
+        tree = await reading
     finally:
         reading.cancel()
-    judge = Judge(target, name, tree, results, judged=bool(look.addresses), costs=costs)
-    look.findings += judge.findings()
+    judge = Judge(target, name, tree, results, judged=bool(look.addresses))
+    look.findings += judge.findings(await look.include_costs() if judge.terms else {})
     look.evidence |= {
-        "lookups": {"count": tree.lookups, "limit": MAX_LOOKUPS, "complete": not tree.unread},
+        "dns_lookups": {"count": tree.lookups, "limit": MAX_LOOKUPS, "complete": not tree.unread},
         "void_lookups": {"count": max(r.void_lookups for r in results), "limit": MAX_VOID_LOOKUPS},
         "tree": list(tree.rows()),
         "addresses": [r.to_dict() for r in results],
@@ -124,10 +117,6 @@ async def _one(look, text, name):
     return _("All sending addresses pass SPF; DNS lookups: {n} (limit {limit}).", n=tree.lookups, limit=MAX_LOOKUPS)
 
 
-async def _both(tree, costs):
-    return await asyncio.gather(tree, costs)
-
-
 async def _several(look, texts, name):
     """More than one record: nobody evaluates any of them."""
     trees = [await look.tree(text) for text in texts]
@@ -136,41 +125,28 @@ async def _several(look, texts, name):
         costs |= {t.text.lower().removeprefix("+"): tree.cost(t) for t in tree.record.terms}
     fix = fixes.replacement(domain=name, current=texts[0], proposal=fixes.merged(texts, look.terms()), costs=costs, others=texts[1:])
     look.evidence["tree"] = [row for tree in trees for row in tree.rows()]
-    message = _(
-        "The domain has SPF records: {n}. Only one is allowed; receivers stop with a permanent error and treat the domain as without SPF. "
-        "Merge them into one.",
-        n=len(texts),
-    )
-    look.findings.append(fail("spf_multiple", message, fix=fix))
-    return message
+    finding = says.multiple(len(texts), fix)
+    look.findings.append(finding)
+    return finding.message
 
 
-async def _missing(look, apex, name):
+async def _missing(look, apex, name, old):
     """No record: look at the usual wrong places, and say what to publish."""
     almost = [(t, better) for t in apex.texts if (better := _unwrapped(t))]
     elsewhere = await _elsewhere(look)
     look.evidence["misplaced"] = [{"name": n, "record": text} for n, text in elsewhere]
     doubled = [(n, text) for n, text in elsewhere if n == f"{look.domain}.{look.domain}"]
-    found = almost[0][1] if almost else (doubled or elsewhere or [("", "")])[0][1]
-    proposal = fixes.repaired(found, look.terms()) if found else fixes.new_record(look.terms())
+    obsolete = [record_text(t) for t in old.texts if is_spf(t)] if isinstance(old, Lookup) else []
+    drafts = [better for _t, better in almost] + obsolete + [text for _n, text in doubled + elsewhere]
+    proposal = fixes.repaired(drafts[0], look.terms()) if drafts else fixes.new_record(look.terms())
+    if proposal.value is None:
+        proposal = fixes.new_record(look.terms())
     instead_of = show_bytes(almost[0][0]) if almost else None
     fix = fixes.addition(domain=name, proposal=proposal, costs=await look.include_costs(), instead_of=instead_of, misplaced=doubled)
-    if almost:
-        message = _(
-            "The domain has no SPF record: “{text}” does not start with exactly “v=spf1 ”, so receivers pass over it. Correct it.",
-            text=instead_of,
-        )
-    elif apex.result == "NXDOMAIN":
-        message = _(
-            "The domain does not exist in DNS (NXDOMAIN), so it has no SPF record. Anyone can send in its name. Publish one.",
-        )
-    else:
-        message = _("The domain has no SPF record, so receivers cannot tell your mail from forged mail. Publish one.")
-    look.findings.append(fail("spf_missing", message, fix=fix))
-    for place, _text in elsewhere:
-        where = _("An SPF record stands at {place} instead of {name}; receivers do not look there. Move it.", place=place, name=name)
-        look.findings.append(fail("spf_misplaced", where, fix=fix))
-    return message
+    finding = says.missing(apex.result, fix, instead_of)
+    look.findings.append(finding)
+    look.findings += [says.misplaced(place, name, fix) for place, _text in elsewhere]
+    return finding.message
 
 
 def _unwrapped(raw):

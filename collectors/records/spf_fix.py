@@ -1,11 +1,12 @@
 """What to publish: the customer's own SPF record with as little changed as makes it right. Pure; no lookups."""
 
+import contextlib
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from collectors.base import Action, Fix, Record
-from collectors.standards.spf_record import LOOKUP_TERMS, SpfSyntaxError, parse, scan
+from collectors.standards.spf_record import LOOKUP_TERMS, SpfSyntaxError, scan
 from collectors.text import Text, _
 
 MAX_LOOKUPS = 10
@@ -42,12 +43,20 @@ def repaired(text, terms=(), *, drop=(), before=None):
     They go in before `all` (or before `redirect`), or before the term with index `before`, which would decide first.
     `drop`: indexes of terms to leave out. Everything else stays, in its order; a usable `all` keeps its qualifier.
     """
+    kept, notes = _mended(text, drop)
+    if kept is None:
+        return Proposal(None)
+    return Proposal(_assemble(kept, terms, before, notes), notes)
+
+
+def _mended(text, drop=()):
+    """((index, word) pairs, notes): the terms of a record, wrong ones corrected or left out; (None, []) where that is not safe."""
     notes, kept = [], []
     record = scan(text)
     for entry in sorted([*record.terms, *record.errors], key=lambda t: t.index):
         if isinstance(entry, SpfSyntaxError):
             if entry.why in _UNSAFE or entry.term.lower().startswith("redirect"):
-                return Proposal(None)
+                return None, []
             better = corrected(entry.term)
             if better:
                 kept.append((entry.index, better))
@@ -58,19 +67,18 @@ def repaired(text, terms=(), *, drop=(), before=None):
             notes.append(_("“{term}” was left out.", term=entry.text))
         else:
             kept.append((entry.index, entry.text))
-    return Proposal(_assemble(kept, terms, before, notes), notes)
+    return kept, notes
 
 
 def merged(texts, terms=()):
     """One record out of several: the union of their terms in order; the strictest of their ends, `~all` at least."""
     notes, kept, ends, seen = [], [], [], set()
     for text in texts:
-        part = repaired(text)
-        if part.value is None:
-            return part
-        record = parse(part.value)
-        notes += [n for n in part.notes if n not in notes]
-        for term in record.terms:
+        mended, said = _mended(text)
+        if mended is None:
+            return Proposal(None)
+        notes += [n for n in said if n not in notes]
+        for term in scan(" ".join(["v=spf1", *(word for _index, word in mended)])).terms:
             word = term.text
             if term.name == "all" and not term.is_modifier:
                 ends.append(term.qualifier)
@@ -90,12 +98,16 @@ def merged(texts, terms=()):
 def _assemble(kept, terms, before, notes):
     """The record's text from (index, word) pairs: `terms` put in, `all` of use and with every mechanism before it."""
     ends = [(index, word) for index, word in kept if _is_all(word)]
-    # A term that is to authorise is taken out where it stands (with `?`, or behind `all`) and put in where it works.
     wanted = {t.lower() for t in terms}
-    others = [(index, word) for index, word in kept if not _is_all(word) and word.lower().lstrip("+?~-") not in wanted]
+    others = [(index, word) for index, word in kept if not _is_all(word)]
     if ends:
         at, last = ends[0]
-        others = [(index, word) for index, word in others if not _is_modifier(word, "redirect")]  # without effect beside `all`
+        idle = [word for _index, word in others if _is_modifier(word, "redirect")]
+        notes += [_("“{term}” was left out: it has no effect beside “all”.", term=word) for word in idle]
+        others = [(index, word) for index, word in others if word not in idle]
+        late = [word for index, word in others if index > at and not _is_modifier(word)]
+        if late:
+            notes.append(_("Terms moved before “all”, so that they count: {terms}.", terms=" ".join(late)))
         end = last if last[0] in "-~" else DEFAULT_ALL
         if end != last:
             notes.append(_("“{term}” became “{better}”.", term=last, better=end))
@@ -105,11 +117,16 @@ def _assemble(kept, terms, before, notes):
             end = ""
         else:
             notes.append(_("It ends in “{all}”: other senders are marked as not authorised.", all=end))
+    # A term that is to authorise stays where it works; elsewhere (with `?`, behind `all`, too late) it is taken out.
+    working = {word.lower().removeprefix("+") for index, word in others if index < at} & wanted if before is None else set()
+    others = [(i, w) for i, w in others if w.lower().lstrip("+?~-") not in wanted - working]
     tail = [word for index, word in others if index > at and _is_modifier(word)]
     head = [(index, word) for index, word in others if index < at or not _is_modifier(word)]
-    place = min(i for i, (index, word) in enumerate([*head, (at, "redirect=")]) if _is_modifier(word, "redirect") or index == before)
+    stop = at if before is None else before
+    place = min(i for i, (index, word) in enumerate([*head, (at, "redirect=")]) if _is_modifier(word, "redirect") or stop <= index < at)
     words = [word for _index, word in head]
-    return " ".join(["v=spf1", *words[:place], *terms, *words[place:], *([end] if end else []), *tail])
+    added = [t for t in terms if t.lower() not in working]
+    return " ".join(["v=spf1", *words[:place], *added, *words[place:], *([end] if end else []), *tail])
 
 
 def _is_modifier(word, name="[a-z][a-z0-9_.-]*"):
@@ -128,10 +145,8 @@ def corrected(word):
     name, _colon, value = rest.partition(":")
     if name.lower() in ("ip", "ip4", "ip6", "ipv4", "ipv6", "ip4v", "a", "mx") and value:
         address, slash, prefix = value.partition("/")
-        try:
+        with contextlib.suppress(ValueError):
             tries.append(f"{qualifier}ip{ip_address(address).version}:{address}{slash}{prefix}")
-        except ValueError:
-            pass
     for better in tries:
         if better and better != word and not scan(f"v=spf1 {better}").errors:
             return better
@@ -180,5 +195,7 @@ def _warnings(value, costs):
     count = lookups_of(value, costs)
     if count > MAX_LOOKUPS:
         yield _(
-            "Attention: the record then needs {n} DNS lookups (limit {limit}); take out senders no longer used.", n=count, limit=MAX_LOOKUPS
+            "Attention: the record then needs DNS lookups: {n} (limit {limit}). Take out what is no longer used.",
+            n=count,
+            limit=MAX_LOOKUPS,
         )

@@ -31,6 +31,7 @@ class Branch:
     into: dict[int, "Branch"] = field(default_factory=dict)
     via: Term | None = None  # the term that led here, and the domain whose term it is
     parent: str = ""
+    variable: bool = False  # its name depends on address or sender, so another mail leads elsewhere
 
     def cost(self, term):
         """Lookups that this term costs, with all that is behind it."""
@@ -94,7 +95,9 @@ class _Reader:
         path = (*path, branch.domain)
         terms = [t for t in branch.record.effective if t.name in ("include", "redirect")]
         for term in terms:
-            branch.into[term.index] = Branch(self._target(term, branch.domain), via=term, parent=branch.domain, problem="cut")
+            branch.into[term.index] = Branch(
+                self._target(term, branch.domain), problem="cut", via=term, parent=branch.domain, variable=macros.uses(term.spec, "slihpv")
+            )
         await asyncio.gather(*(self._follow(branch.into[t.index], path) for t in terms))
         return branch
 
@@ -135,13 +138,13 @@ def open_to_all(branch):
             inner = open_to_all(branch.into[term.index]) if term.index in branch.into else None
             if inner:
                 return inner
-        elif term.qualifier == "+" and term.name in ("a", "mx") and 0 in (term.prefix4, term.prefix6):
+        elif term.qualifier == "+" and term.covers_everything:
             return branch.domain, term.text
     ranges = list(passing_ranges(branch))
     for version, whole, unused in ((4, _WHOLE4, _UNUSED4), (6, _WHOLE6, [])):
         mine = [n for n, _domain, _text in ranges if n.version == version]
         if mine and any(whole.subnet_of(n) for n in collapse_addresses(mine + unused)):
-            return next(((d, t) for n, d, t in ranges if n.version == version and n.prefixlen <= 3), (branch.domain, ranges[0][2]))
+            return next((d, t) for n, d, t in sorted(ranges, key=lambda r: r[0].prefixlen) if n.version == version)
     return None
 
 

@@ -24,15 +24,15 @@ MAX_EXPLANATION = 4096
 _RESULTS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 
 
-async def check_host(*, ip, domain, sender, helo="", resolver, receiver="unknown") -> SpfResult:
+async def check_host(*, ip, domain, sender, helo="", resolver, receiver="unknown", max_queries=MAX_QUERIES) -> SpfResult:
     """Evaluate the SPF policy of `domain` (the sender's domain, or the HELO name) for mail from `ip`.
 
     `sender`: the MAIL FROM mailbox, or "" (then postmaster@helo counts, section 2.4). `resolver`: anything with
     dnspython's `async resolve(qname, rdtype)` that returns rdata objects and raises dnspython's exceptions; NXDOMAIN and
     NoAnswer are absences, every other DNSException is a temperror. Never raises for what DNS or the record hold;
-    ValueError where `ip` is not an address.
+    ValueError where `ip` is not an address. Over `max_queries` calls of the resolver the result is permerror.
     """
-    return await _CheckHost(ip, domain, sender, helo, resolver, receiver).run()
+    return await _CheckHost(ip, domain, sender, helo, resolver, receiver, max_queries).run()
 
 
 @dataclass
@@ -51,12 +51,13 @@ class _CheckHost:
     helo: str
     resolver: object
     receiver: str
+    max_queries: int
     records: dict = field(default_factory=dict)  # domain -> record text
 
     def __post_init__(self):
         address = ip_address(str(self.ip).partition("%")[0])
         self.ip = (address.version == 6 and address.ipv4_mapped) or address
-        self.asked = Lookups(self.resolver, self.ip)
+        self.asked = Lookups(self.resolver, self.ip, self.max_queries)
         self.domain = _ascii(self.domain.removesuffix("."))
         self.helo = self.helo or ""
         mailbox = self.sender or f"postmaster@{self.helo}"

@@ -35,6 +35,7 @@ class Lookups:
 
     resolver: object
     ip: IPv4Address | IPv6Address
+    max_queries: int = MAX_QUERIES
     terms: int = 0  # that cause lookups
     voids: int = 0
     queries: int = 0
@@ -70,8 +71,8 @@ class Lookups:
             return []
         key = (name, rdtype)
         if key not in self.answers:
-            if self.queries >= MAX_QUERIES:
-                raise Stop("permerror", "too_many_queries", str(MAX_QUERIES))
+            if self.queries >= self.max_queries:
+                raise Stop("permerror", "too_many_queries", str(self.max_queries))
             self.queries += 1
             self.answers[key] = await self._ask(name, rdtype)
         if isinstance(self.answers[key], Exception):

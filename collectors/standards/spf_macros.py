@@ -107,7 +107,8 @@ def is_name(name):
 def values_for(*, ip, domain, sender, helo, receiver, timestamp):
     """The values of all macro letters but `p`; `ip` is an ip_address object, `sender` has its local part."""
     local, _at, sender_domain = sender.rpartition("@")
-    dotted = str(ip) if ip.version == 4 else ".".join(ip.exploded.replace(":", ""))
+    # Nibbles in upper case, as other implementations write them; names are asked for in lower case anyway.
+    dotted = str(ip) if ip.version == 4 else ".".join(ip.exploded.replace(":", "").upper())
     return {
         "s": sender,
         "l": local,

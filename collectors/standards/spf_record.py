@@ -47,6 +47,11 @@ class Term:
         return not self.qualifier
 
     @property
+    def covers_everything(self):
+        """True for `a/0` and `mx/0`: every address of one family matches as soon as the name has any."""
+        return self.name in ("a", "mx") and not self.is_modifier and 0 in (self.prefix4, self.prefix6)
+
+    @property
     def uses_ptr(self):
         """True for what RFC 7208 advises against: the ptr mechanism and the `p` macro."""
         return self.name == "ptr" or uses(self.spec, "p")

@@ -40,7 +40,9 @@ def test_of_two_workers_that_saw_the_same_row_one_gets_it(tenant, monkeypatch):
         rows = due(self, now)
         ids = list(rows.values_list("pk", flat=True))
         if not taken:
-            taken.append(AuditDomain.objects.filter(pk__in=ids).update(claimed_by="first", claimed_until=timezone.now() + timedelta(hours=1)))
+            taken.append(
+                AuditDomain.objects.filter(pk__in=ids).update(claimed_by="first", claimed_until=timezone.now() + timedelta(hours=1))
+            )
         return AuditDomain.objects.filter(pk__in=ids)
 
     monkeypatch.setattr(AuditDomainQuerySet, "due", due_then_somebody_claims)
@@ -51,7 +53,7 @@ def test_of_two_workers_that_saw_the_same_row_one_gets_it(tenant, monkeypatch):
 def test_what_people_wait_for_goes_first(tenant):
     rows = make(tenant, 5, next_audit_at=timezone.now() - timedelta(days=1))
     AuditDomain.objects.filter(pk=rows[3].pk).request_audit()
-    assert [d.pk for d in AuditDomain.objects.claim("me", count=2)][0] == rows[3].pk
+    assert AuditDomain.objects.claim("me", count=2)[0].pk == rows[3].pk
 
 
 def test_the_attempt_is_counted_before_work_starts(tenant):

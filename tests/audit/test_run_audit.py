@@ -97,7 +97,7 @@ def test_add_registers_first_and_no_save_saves_nothing(tenant):
 
 def test_only_the_checks_that_are_named_are_run_and_listed(tenant):
     AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
-    code, (card,) = cards("kunde.test", "--check", "dns_mx", "--check", "dns_spf")
+    _code, (card,) = cards("kunde.test", "--check", "dns_mx", "--check", "dns_spf")
     assert [c["check_id"] for c in card["checks"]] == ["dns_mx", "dns_spf"]
     assert AuditCheck.objects.count() == 2
 
@@ -132,7 +132,7 @@ def test_case_170_171_wrong_usage_is_one_line_and_2(tenant, args, says):
 
 
 def test_case_174_json_is_all_that_stands_on_stdout(tenant):
-    code, out, err = run("kunde.test", "other.test", "--json")
+    _code, out, _err = run("kunde.test", "other.test", "--json")
     assert len(json.loads(out)) == 2
 
 
@@ -169,6 +169,8 @@ def test_case_175_without_tables_it_says_what_to_run(tmp_path):
 
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/new.sqlite3", "SECRET_KEY": "k" * 50}
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "manage.py", "run_audit", "--all"], cwd=root, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "run_audit", "--all"], cwd=root, env=env, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 1
     assert "migrate" in done.stderr and done.stderr.strip().count("\n") == 0

@@ -1,6 +1,7 @@
 """store.record: the one write path."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.utils import timezone
@@ -135,7 +136,7 @@ def test_slots_spread_a_fleet_evenly_over_the_interval(domain, settings):
     slots = sorted((AuditDomain(pk=pk).next_slot(now) - now).total_seconds() for pk in range(1, 601))
     assert slots[0] >= settings.AUDIT_INTERVAL_SEC / 2
     assert slots[-1] < settings.AUDIT_INTERVAL_SEC * 1.5 + 1
-    gaps = [b - a for a, b in zip(slots, slots[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(slots)]
     assert max(gaps) < 5
 
 

@@ -235,6 +235,12 @@ def test_a_private_root_sent_along_is_untrusted_and_not_incomplete():
     assert [f.code for f in judged(leaf, reported=reported, trusted=False, chain=chain).findings] == ["cert_untrusted"]
 
 
+def test_a_self_signed_certificate_that_this_machine_trusts_is_only_not_lets_encrypts():
+    leaf = le(self_signed=True)
+    assert [f.code for f in judged(leaf).findings] == ["cert_not_lets_encrypt"]
+    assert [f.code for f in judged(leaf, trusted=False).findings] == ["cert_self_signed"]
+
+
 # -- two sources
 
 

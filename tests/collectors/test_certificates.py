@@ -114,6 +114,7 @@ def test_case_97_weak_keys_are_told(key, says, weak):
 def test_self_signed_is_a_signature_and_not_a_name():
     assert certificates.is_self_signed(cert(self_signed=True))
     assert not certificates.is_self_signed(cert())
+    assert not certificates.is_self_signed(Authority(None, intermediate="x").leaf(["a.test"], common="x").read)
     namesake = Authority("Let's Encrypt", intermediate="R12")
     same_names = namesake.leaf([], common="x").read
     assert not issued(read(authority().intermediate.public_bytes(DER)), same_names)
@@ -148,6 +149,9 @@ def test_a_path_follows_the_signatures_in_any_order():
 
 
 def test_the_memory_of_intermediates_is_bounded_and_knows_signatures():
+    memory = Intermediates()
+    memory.learn(tuple(read(c.public_bytes(DER)) for c in (authority().leaf(["a.test"]).cert, authority().intermediate, authority().root)))
+    assert len(memory) == 1
     memory, made = Intermediates(size=3), [Authority("Org", intermediate=f"I{n}") for n in range(5)]
     for one in made:
         memory.learn((one.leaf(["a.test"]).read, read(one.intermediate.public_bytes(DER)), read(one.root.public_bytes(DER))))

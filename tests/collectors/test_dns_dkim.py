@@ -337,6 +337,34 @@ def test_a_tag_that_is_in_the_way_is_taken_out_and_the_rest_kept(tail, wanted, p
     assert records(finding) == [("replace", "TXT", NAME, RECORD + wanted, RECORD + tail)]
 
 
+def test_several_tags_in_the_way_are_cured_by_one_record():
+    tail = "; h=sha1; s=x; t=y; n=kept"
+    findings = check({NAME: RECORD + tail})[0].findings
+    assert [f.code for f in findings] == ["dkim_hash_sha1_only", "dkim_service_excluded", "dkim_testing"]
+    assert {f.fix.records[0].value for f in findings} == {RECORD + "; n=kept"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RECORD.replace(";", "\\;"),
+        f'"{RECORD[:60]}" "{RECORD[60:]}"',
+        RECORD.replace("DKIM1", "DKIM2"),
+        f"k=rsa; v=DKIM1; p={keys.spki()}",
+        f"v=DKIM1; k=rsa;; p={keys.spki()}",
+    ],
+)
+def test_without_the_servers_key_a_usual_slip_is_mended(text):
+    finding = check({NAME: text})[0].findings[0]
+    assert records(finding) == [("replace", "TXT", NAME, RECORD, text)]
+
+
+@pytest.mark.parametrize("text", ["v=spf1 -all", "v=DKIM1; p=AAAA", f"{RECORD}; p={keys.spki(name='other')}"])
+def test_what_cannot_be_mended_is_to_be_had_from_the_operator(text):
+    finding = check({NAME: text})[0].findings[0]
+    assert finding.fix.records == () and "Ask the operator" in finding.fix.text
+
+
 def test_a_weak_key_needs_a_new_one_first():
     finding = only(check({NAME: f"v=DKIM1; p={keys.spki(1024)}"}, signs(key=keys.spki(1024)))[0], "dkim_key_weak")
     assert finding.fix.records == ()

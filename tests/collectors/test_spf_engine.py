@@ -40,7 +40,11 @@ def result_of(zone, **given):
 # -- 4.3 Initial processing
 
 
-@pytest.mark.parametrize("domain", ["a" * 64 + ".test", "a..test", "A...test", "localhost", "[192.0.2.1]", "", ".test", "x.\udcff.test", "a\0b.test"], ids=lambda v: ascii(v)[:24])
+@pytest.mark.parametrize(
+    "domain",
+    ["a" * 64 + ".test", "a..test", "A...test", "localhost", "[192.0.2.1]", "", ".test", "x.\udcff.test", "a\0b.test"],
+    ids=lambda v: ascii(v)[:24],
+)
 def test_it_answers_none_for_a_malformed_domain_and_asks_nothing(domain):
     answer = check({}, domain=domain, sender=f"user@{domain}")
     assert (answer.result, answer.queries) == ("none", 0)
@@ -265,9 +269,18 @@ def test_a_syntax_error_anywhere_is_a_permerror_before_anything_is_looked_up(lin
 
 @pytest.mark.parametrize(
     "raw",
-    [b"v=spf1 a:\xef\xbb\xbfgarbage.test -all", b"v=spf1 \x80a:a.test -all", b"v=spf1 a:a.test \x96all", b"v=spf1 a:a.test\rptr -all",
-     b"v=spf1 a:a.test\0 -all", b"v=spf1 a:a.test\t-all", b"v=spf1 -all\n", b"v=spf1 -all \xc3\x28", b"v=spf1 mx:a.test\0 -all"],
-)  # fmt: skip
+    [
+        b"v=spf1 a:\xef\xbb\xbfgarbage.test -all",
+        b"v=spf1 \x80a:a.test -all",
+        b"v=spf1 a:a.test \x96all",
+        b"v=spf1 a:a.test\rptr -all",
+        b"v=spf1 a:a.test\0 -all",
+        b"v=spf1 a:a.test\t-all",
+        b"v=spf1 -all\n",
+        b"v=spf1 -all \xc3\x28",
+        b"v=spf1 mx:a.test\0 -all",
+    ],
+)
 def test_case_55_bytes_that_a_record_cannot_have_are_a_permerror(raw):
     answer = check({"d.test": {"TXT": [raw]}})
     assert (answer.result, answer.reason) == ("permerror", "syntax")
@@ -432,20 +445,33 @@ def test_two_records_in_an_included_domain_are_a_permerror():
 
 
 def test_case_45_the_same_include_twice_is_no_loop():
-    zone = {"d.test": txt("v=spf1 include:i.test include:j.test -all"), "i.test": txt("v=spf1 include:j.test -all"), "j.test": txt("v=spf1 -all")}
+    zone = {
+        "d.test": txt("v=spf1 include:i.test include:j.test -all"),
+        "i.test": txt("v=spf1 include:j.test -all"),
+        "j.test": txt("v=spf1 -all"),
+    }
     answer = check(zone)
     assert (answer.result, answer.lookups, answer.queries) == ("fail", 3, 3)
 
 
-POINTERS = {"10.2.0.192.in-addr.arpa": {"PTR": ["mail.d.test.", "d.test.", "forged.d.test.", "elsewhere.test."]},
-            "mail.d.test": {"A": ["192.0.2.10"]}, "forged.d.test": {"A": ["192.0.2.99"]}}  # fmt: skip
+POINTERS = {
+    "10.2.0.192.in-addr.arpa": {"PTR": ["mail.d.test.", "d.test.", "forged.d.test.", "elsewhere.test."]},
+    "mail.d.test": {"A": ["192.0.2.10"]},
+    "forged.d.test": {"A": ["192.0.2.99"]},
+}
 
 
 @pytest.mark.parametrize(
     ("term", "expected"),
-    [("ptr", "pass"), ("ptr:D.Test", "pass"), ("ptr:mail.d.test", "pass"), ("ptr:forged.d.test", "fail"), ("ptr:il.d.test", "fail"),
-     ("ptr:elsewhere.test", "fail")],
-)  # fmt: skip
+    [
+        ("ptr", "pass"),
+        ("ptr:D.Test", "pass"),
+        ("ptr:mail.d.test", "pass"),
+        ("ptr:forged.d.test", "fail"),
+        ("ptr:il.d.test", "fail"),
+        ("ptr:elsewhere.test", "fail"),
+    ],
+)
 def test_ptr_takes_only_names_that_lead_back(term, expected):
     assert result_of({**POINTERS, "d.test": txt(f"v=spf1 {term} -all")}) == expected
 
@@ -485,15 +511,33 @@ def test_redirect_to_a_domain_without_record_is_a_permerror(target):
     assert (answer.result, answer.reason, answer.subject) == ("permerror", "redirect_missing", target)
 
 
-EXPLAINED = {"why.test": txt("See http://%{d}/why?i=%{i}"), "two.test": txt("one", "two"), "bad.test": txt("%{x}"), "bad2.test": txt("50% off"),
-             "high.test": {"TXT": [b"na\xefve"]}, "parts.test": {"TXT": [["in two ", "parts"]]}, "empty.test": txt("")}  # fmt: skip
+EXPLAINED = {
+    "why.test": txt("See http://%{d}/why?i=%{i}"),
+    "two.test": txt("one", "two"),
+    "bad.test": txt("%{x}"),
+    "bad2.test": txt("50% off"),
+    "high.test": {"TXT": [b"na\xefve"]},
+    "parts.test": {"TXT": [["in two ", "parts"]]},
+    "empty.test": txt(""),
+}
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("why.test", "See http://d.test/why?i=192.0.2.10"), ("parts.test", "in two parts"), ("two.test", ""), ("bad.test", ""), ("bad2.test", ""),
-     ("high.test", ""), ("empty.test", ""), ("gone.test", ""), ("a.test", ""), ("slow.test", ""), ("a..test", "")],
-)  # fmt: skip
+    [
+        ("why.test", "See http://d.test/why?i=192.0.2.10"),
+        ("parts.test", "in two parts"),
+        ("two.test", ""),
+        ("bad.test", ""),
+        ("bad2.test", ""),
+        ("high.test", ""),
+        ("empty.test", ""),
+        ("gone.test", ""),
+        ("a.test", ""),
+        ("slow.test", ""),
+        ("a..test", ""),
+    ],
+)
 def test_exp_explains_a_fail_and_is_silent_when_it_cannot(name, text):
     answer = check({**EXPLAINED, "d.test": txt(f"v=spf1 exp={name} -all")})
     assert (answer.result, answer.explanation, answer.lookups, answer.void_lookups) == ("fail", text, 0, 0)

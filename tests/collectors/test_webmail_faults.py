@@ -5,6 +5,8 @@ import tracemalloc
 
 import pytest
 
+from collectors.page import page_text
+
 from .hostile_http import Full, Hostile
 from .visits import dialled, hostile, verdict, visit
 
@@ -154,6 +156,8 @@ def test_case_88_a_charset_that_is_slow_to_decode_is_not_used(hostile):
     started = time.monotonic()
     assert verdict(visit(hostile, "/charset-punycode", seconds=5)) == ("ok", [])
     assert time.monotonic() - started < 1
+    for charset in ("unicode_escape", "raw_unicode_escape", "utf-7", "idna", "punycode", "hex", "zip"):
+        assert page_text(rb"\u0041+AEE-", f"text/html; charset={charset}") == r"\u0041+AEE-"
 
 
 def test_case_89_markup_stays_text_and_direction_marks_are_seen(hostile):

@@ -69,10 +69,7 @@ class Command(BaseCommand):
         self._say(f"  webmail  https://webmail.DOMAIN:{mock.ports['webmail']}/")
         self._say("Set this for the web, the worker and run_audit:")
         self._print_env(mock)
-        try:
-            tenant = self._register(mock) if options["register"] else Tenant.objects.filter(name=mock.fields["name"]).first()
-        except DatabaseError as error:
-            self._refuse(f"The database can't be used ({error}); run manage.py migrate first.")
+        tenant = self._tenant(mock, register=options["register"])
         if tenant and options["event_every"]:
             known = set(tenant.domains.values_list("domain", flat=True))
             new = [d.name for d in mock.company.joining() if d.name not in known]
@@ -80,6 +77,15 @@ class Command(BaseCommand):
         elif not tenant:
             self._say("The tenant is not in the database (--register stores it), so no onboarding events are sent.")
         stopped.wait(options["seconds"] or None)
+
+    def _tenant(self, mock, *, register):
+        """The tenant's row; None where it is not stored, or where there is no database and none was asked for."""
+        try:
+            return self._register(mock) if register else Tenant.objects.filter(name=mock.fields["name"]).first()
+        except DatabaseError as error:
+            if register:
+                self._refuse(f"The database can't be used ({str(error).splitlines()[0]}); run manage.py migrate first.")
+            return None
 
     def _register(self, mock):
         """Store the tenant as it is now and those of its first domains that are missing; what is new is audited at once."""

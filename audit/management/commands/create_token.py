@@ -1,0 +1,60 @@
+"""`manage.py create_token`: a token for the API; its secret is printed once and kept nowhere."""
+
+from datetime import timedelta
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.utils import timezone
+
+from audit.models import ApiToken, Tenant
+from audit.validators import SCOPES
+
+MAX_DAYS = 36500
+
+
+class Command(BaseCommand):
+    help = "Create a token for the API. The secret alone is printed on stdout, this once; notes go to stderr. Exit status 2: wrong usage."
+
+    def add_arguments(self, parser):
+        parser.add_argument("name", metavar="NAME", help="what the token is for")
+        parser.add_argument("--scope", default="read", metavar="read|run", help="run includes read (default: read)")
+        parser.add_argument("--tenant", metavar="NAME|ID", help="only this tenant (default: every tenant)")
+        parser.add_argument("--expires", metavar="DAYS", help="days until it expires (default: never)")
+
+    def handle(self, *args, **options):
+        name, scope = options["name"].strip(), options["scope"]
+        if not 0 < len(name) <= 100 or not name.isprintable():
+            raise CommandError("the name has 1 to 100 printable characters", returncode=2)
+        if scope not in SCOPES:
+            raise CommandError(f"there is no scope {scope!r}; there are {' and '.join(SCOPES)}", returncode=2)
+        expires_at = _expiry(options["expires"])
+        try:
+            tenant = _tenant(options["tenant"])
+            token, secret = ApiToken.issue(name=name, scopes=[scope], tenant=tenant, expires_at=expires_at)
+        except DatabaseError as error:
+            raise CommandError(f"the database is not ready ({str(error).splitlines()[0]}); run: manage.py migrate") from None
+        until = f"until {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "without expiry"
+        where = f"for the tenant {tenant.name}" if tenant else "for every tenant"
+        self.stderr.write(f"Token {token.name!r}, {' and '.join(token.scopes)}, {where}, {until}.", str)
+        self.stderr.write("Its secret is shown this once; send it as: Authorization: Bearer …", str)
+        self.stdout.write(secret)
+
+
+def _expiry(days):
+    if days is None:
+        return None
+    if not (days.isascii() and days.isdecimal() and len(days) <= 5 and 0 < int(days) <= MAX_DAYS):
+        raise CommandError(f"{days!r} is not a number of days from 1 to {MAX_DAYS}", returncode=2)
+    return timezone.now() + timedelta(days=int(days))
+
+
+def _tenant(text):
+    """The tenant with this name, or else with this id."""
+    if text is None:
+        return None
+    tenant = Tenant.objects.filter(name=text).first()
+    if tenant is None and text.isascii() and text.isdecimal():
+        tenant = Tenant.objects.filter(pk=int(text[:18])).first()
+    if tenant is None:
+        raise CommandError(f"there is no tenant {text!r}", returncode=2)
+    return tenant

@@ -1,0 +1,84 @@
+"""What scripts/start.sh does once there is a virtual environment: prepare, start, say where to click, wait, stop."""
+
+import argparse
+import signal
+import sys
+import time
+
+from processes import ROOT, Installation, Stopped, Trouble, account, port_is_free, say, shown, stop_on_signals
+
+MOCK_PORTS = {"portal": 8090, "dns": 5300, "webmail": 8443}
+# A demo must not touch what a .env file beside it says of a real installation.
+DEMO_ENV = {"REDIS_URL": "", "ALLOWED_HOSTS": "", "HTTPS": "0", "AUDIT_INTERVAL_SEC": "600", "PROXIES": "0"}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--no-mock", action="store_true")
+    parser.add_argument("--event-every", type=float, default=20.0)
+    options = parser.parse_args()
+    if not port_is_free(options.port):
+        say(f"Port {options.port} is used by another program; choose another with --port N.")
+        return 2
+    data, demo = ROOT / "data", not options.no_mock
+    env = {**DEMO_ENV, "DATABASE_URL": f"sqlite:///{data / 'demo.sqlite3'}"} if demo else {}
+    installation = Installation(port=options.port, logs=data / "logs" / ("demo" if demo else "real"), env=env)
+    stop_on_signals()
+    try:
+        return run(installation, data, demo, options)
+    except Trouble as trouble:
+        say(str(trouble))
+        return 1
+    except Stopped as stopped:
+        say("\nStopping ...")
+        return 130 if stopped.args[0] == signal.SIGINT else 0
+    finally:
+        installation.stop()
+
+
+def run(installation, data, demo, options):
+    """Start everything and watch until a signal (Stopped) or the end of a process (Trouble)."""
+    if demo:
+        say("preparing the mock tenant")
+        installation.use_mock(data / "mock", MOCK_PORTS)
+    say("preparing the database")
+    installation.manage("migrate", "-v", "0")
+    password_file = data / ("demo-password" if demo else "operator-password")
+    name, password, production = account(installation, password_file)
+    if production:
+        installation.manage("collectstatic", "--noinput", "-v", "0")
+    say("starting")
+    if demo:
+        installation.start_mock(every=options.event_every)
+    installation.start_worker()
+    installation.start_web()
+    ready = installation.wait_for_web()
+    tell(installation, demo, name, password, password_file)
+    if not ready:
+        say(f"Not everything is ready yet; {shown(installation.logs)}/ says more.")
+    while True:
+        installation.check()
+        time.sleep(0.3)
+
+
+def tell(installation, demo, name, password, password_file):
+    """Where to go, how to get in, what to click."""
+    secret = f"{password}   (kept in {shown(password_file)})" if password else "the one that you have set"
+    say(f"\nLigbox Audit is running: {installation.url}/\n")
+    say(f"  account   {name}\n  password  {secret}\n")
+    if demo:
+        say("You see the customers of VM112, a made-up hosting company that lives on this machine alone.")
+        say("  - The worst come first. Click a card: what is wrong, what is published now, and exactly what to publish.")
+        say("  - New customers join while you look, one every 20 s or so.")
+        say("  - “Audit now” looks again at once.")
+    else:
+        say("There is nothing in it yet.")
+        say(f"  - Add your server: {installation.url}/admin/audit/tenant/add/")
+        say(f"  - Then its domains: {installation.url}/admin/audit/auditdomain/add/")
+    say(f"  - Administration: {installation.url}/admin/    API: {installation.url}/api/v1/docs")
+    say(f"\nLogs: {shown(installation.logs)}/    Ctrl-C stops everything.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

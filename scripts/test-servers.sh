@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The tests on real PostgreSQL and Redis (Debian: postgresql, redis-server): both are started here on free ports of loopback,
+# in a folder of their own, and stopped at the end. The tests of the database run on PostgreSQL too. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib.sh
+setup_venv requirements-dev.txt
+pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
+[ -n "$pg" ] && command -v redis-server >/dev/null || die "PostgreSQL and Redis are needed (Debian: apt-get install postgresql redis-server)"
+
+free_port() { "$VENV/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+dir=$(mktemp -d)
+as=()
+if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
+  chown postgres "$dir"
+  as=(runuser -u postgres --)
+fi
+pg_port=$(free_port)
+redis_port=$(free_port)
+stop() {
+  kill "${redis_pid:-}" 2>/dev/null || true
+  "${as[@]}" "$pg/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1 || true
+  rm -rf "$dir"
+}
+trap stop EXIT
+(cd "$dir" && "${as[@]}" "$pg/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 >/dev/null)
+options="-p $pg_port -k $dir -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200"
+(cd "$dir" && "${as[@]}" "$pg/pg_ctl" -D "$dir/data" -w -l "$dir/log" -o "$options" start >/dev/null)
+(cd "$dir" && exec redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --appendonly no >/dev/null) &
+redis_pid=$!
+
+export TEST_POSTGRES_URL="postgres://postgres@127.0.0.1:$pg_port/postgres"
+export TEST_REDIS_URL="redis://127.0.0.1:$redis_port/0"
+TEST_POSTGRES_RESTART=$(IFS=$'\t'; printf '%s' "${as[*]+${as[*]}	}$pg/pg_ctl	-D	$dir/data	-m	immediate	-w	-l	$dir/log	-o	$options	restart")
+export TEST_POSTGRES_RESTART
+for _ in $(seq 50); do redis-cli -p "$redis_port" ping >/dev/null 2>&1 && break; sleep 0.1; done
+
+"$VENV/bin/python" -m pytest tests/servers -m servers "$@"
+DATABASE_URL="$TEST_POSTGRES_URL" REDIS_URL="$TEST_REDIS_URL" \
+  "$VENV/bin/python" -m pytest tests/audit -m "not browser and not fuzz" --ignore tests/audit/test_worker.py "$@"

@@ -1,0 +1,88 @@
+// Quiet refresh, progress, notices, copy buttons, menus, and the worst state on the tab.
+(() => {
+  const REFRESH = 30_000, POLL = 1_000;
+  const body = document.body;
+  const visible = () => document.visibilityState === "visible";
+  const tell = (name) => body.dispatchEvent(new CustomEvent(name));
+  let refreshed = Date.now();
+
+  function refresh() {
+    refreshed = Date.now();
+    tell("lb:refresh");
+  }
+  setInterval(() => {
+    if (!visible()) return;
+    if (document.querySelector("[data-poll]")) tell("lb:poll");
+    if (Date.now() - refreshed >= REFRESH) refresh();
+  }, POLL);
+  document.addEventListener("visibilitychange", () => {
+    if (visible() && Date.now() - refreshed >= REFRESH) refresh();
+  });
+
+  // what a screen reader is told, and what everybody is told
+  const live = document.getElementById("live"), notice = document.getElementById("notice");
+  const said = new Map();
+  function announce(from, text) {
+    if (!text || said.get(from) === text) return;
+    if (said.has(from) || from === "scorecard") live.textContent = text;
+    said.set(from, text);
+  }
+  let timer;
+  function note(text, seconds = 6) {
+    clearTimeout(timer);
+    notice.textContent = text;
+    notice.hidden = !text;
+    if (text) timer = setTimeout(() => { notice.hidden = true; }, seconds * 1000);
+  }
+
+  function shown() {
+    const board = document.getElementById("board"), card = document.getElementById("scorecard");
+    if (board) {
+      announce("board", board.dataset.headline);
+      const icon = document.getElementById("icon");
+      const name = board.dataset.worst;
+      const href = board.parentElement.dataset[`icon${name[0].toUpperCase()}${name.slice(1)}`];
+      if (href && icon.getAttribute("href") !== href) icon.setAttribute("href", href);
+    }
+    if (card) announce("scorecard", card.dataset.announce);
+  }
+  shown();
+  document.addEventListener("htmx:afterSettle", () => { shown(); });
+  document.addEventListener("htmx:sendError", () => note(body.dataset.lost));
+  document.addEventListener("htmx:responseError", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    const plain = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
+    if (plain && xhr.status === 404) note(xhr.responseText);
+    else note(requestConfig.verb === "get" ? body.dataset.lost : body.dataset.refused);
+  });
+
+  // the nearest value beside a copy button
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const field = button.closest(".field");
+    const value = (field.querySelector("[data-value]") || field.querySelector("code")).textContent;
+    try {
+      await navigator.clipboard.writeText(value);
+    } catch { // no clipboard without https: select the text, and let the browser's own command try
+      const source = field.querySelector("[data-value]") || field.querySelector("code");
+      getSelection().selectAllChildren(source);
+      document.execCommand("copy");
+    }
+    const text = button.textContent;
+    if (button.dataset.done) return;
+    button.dataset.done = "1";
+    button.textContent = body.dataset.copied;
+    live.textContent = body.dataset.copied;
+    setTimeout(() => { button.textContent = text; delete button.dataset.done; }, 1500);
+  });
+
+  // menus close when one clicks elsewhere
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-help]")) document.getElementById("help")?.showModal();
+  });
+  for (const button of document.querySelectorAll("[data-help]")) button.hidden = !document.getElementById("help");
+})();

@@ -1,0 +1,73 @@
+// Single keys: / search, j k move, Enter open (the link does it), Esc close, r audit, ? help. None while typing.
+(() => {
+  const off = () => {
+    try {
+      return localStorage.getItem("keys") === "off";
+    } catch {
+      return false;
+    }
+  };
+  const box = document.querySelector("[data-keys-off]");
+  if (box) {
+    box.checked = off();
+    box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "off" : "on"));
+  }
+  const typing = (element) => element.closest?.("input, textarea, select, [contenteditable]");
+  const cards = () => [...document.querySelectorAll("[data-card]")];
+
+  function move(step) {
+    const all = cards();
+    if (!all.length) return;
+    const at = all.indexOf(document.activeElement);
+    const current = at >= 0 ? at : all.findIndex((card) => card.hasAttribute("aria-current"));
+    const next = current < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, current + step));
+    all[next].focus();
+    all[next].scrollIntoView({ block: "nearest" });
+  }
+
+  function audit() {
+    const focused = document.activeElement.closest?.("[data-card]:not([aria-current])");
+    if (!focused) {
+      document.querySelector("[data-run]:not([disabled])")?.click();
+      return;
+    }
+    const panel = document.getElementById("panel");
+    document.addEventListener("htmx:afterSettle", function opened(event) {
+      if (event.detail.target !== panel) return;
+      document.removeEventListener("htmx:afterSettle", opened);
+      document.querySelector("[data-run]:not([disabled])")?.click();
+    });
+    focused.click();
+  }
+
+  function escape(event) {
+    const menu = document.querySelector("details.menu[open]");
+    if (menu) {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    } else if (typing(event.target)) {
+      event.target.blur();
+    } else if (document.querySelector("#panel > *")) {
+      document.dispatchEvent(new CustomEvent("lb:close"));
+    } else {
+      document.querySelector("[data-back]")?.click();
+    }
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape") return escape(event);
+    if (typing(event.target) || off()) return;
+    const search = document.getElementById("q");
+    const act = {
+      "/": search && (() => { search.focus(); search.select(); }),
+      "j": () => move(1),
+      "k": () => move(-1),
+      "r": audit,
+      "?": () => document.getElementById("help")?.showModal(),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+})();
