@@ -26,7 +26,7 @@ from .sentences import say
 from .throttle import Limit
 
 log = logging.getLogger(__name__)
-router = Router(tags=["audit"])
+router = Router(tags=["audit"], by_alias=True)
 
 SEE = Access(scope="read", permission="audit.view_auditdomain")
 RUN = Access(scope="run", permission="audit.run_audit")

@@ -17,7 +17,7 @@ from .tasks import ring
 from .throttle import Limit, client_address
 
 log = logging.getLogger(__name__)
-router = Router(tags=["webhooks"])
+router = Router(tags=["webhooks"], by_alias=True)
 BAD_SIGNATURES = Limit("webhook-signature", tries=100, seconds=60)  # from one address
 _ID = re.compile(r"[!-~]{1,255}")
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")

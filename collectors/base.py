@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Status(StrEnum):
-    """What a check says of a domain; the worst severity among its findings decides (spec, section 3)."""
+    """What a check says of a domain; the worst severity among its findings decides."""
 
     OK = "ok"
     WARN = "warn"

@@ -23,7 +23,7 @@ class DomainError(ValueError):
 
 
 def normalize_domain(text):
-    """The lower-case A-label form (IDNA 2008 over UTS 46) of a domain name; raises DomainError (faults.md, 1-12).
+    """The lower-case A-label form (IDNA 2008 over UTS 46) of a domain name; raises DomainError.
 
     One trailing dot and surrounding blanks are dropped. At least two labels; no address in any spelling, no public
     suffix alone, nothing that lives only inside a network.

@@ -1,6 +1,7 @@
 """What scripts/start.sh does once there is a virtual environment: prepare, start, say where to click, wait, stop."""
 
 import argparse
+import fcntl
 import signal
 import sys
 import time
@@ -8,6 +9,7 @@ import time
 from processes import ROOT, Installation, Stopped, Trouble, account, port_is_free, say, shown, stop_on_signals
 
 MOCK_PORTS = {"portal": 8090, "dns": 5300, "webmail": 8443}
+EVENT_SECONDS = 20  # between two customers that join
 # A demo must not touch what a .env file beside it says of a real installation.
 DEMO_ENV = {"REDIS_URL": "", "ALLOWED_HOSTS": "", "HTTPS": "0", "AUDIT_INTERVAL_SEC": "600", "PROXIES": "0"}
 
@@ -16,17 +18,23 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--no-mock", action="store_true")
-    parser.add_argument("--event-every", type=float, default=20.0)
     options = parser.parse_args()
     if not port_is_free(options.port):
         say(f"Port {options.port} is used by another program; choose another with --port N.")
         return 2
     data, demo = ROOT / "data", not options.no_mock
+    data.mkdir(exist_ok=True)
+    lock = (data / f".{'demo' if demo else 'real'}.lock").open("w")  # held until this process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        say("It runs already, started from this folder; stop that one first.")
+        return 2
     env = {**DEMO_ENV, "DATABASE_URL": f"sqlite:///{data / 'demo.sqlite3'}"} if demo else {}
     installation = Installation(port=options.port, logs=data / "logs" / ("demo" if demo else "real"), env=env)
     stop_on_signals()
     try:
-        return run(installation, data, demo, options)
+        return run(installation, data, demo)
     except Trouble as trouble:
         say(str(trouble))
         return 1
@@ -37,7 +45,7 @@ def main():
         installation.stop()
 
 
-def run(installation, data, demo, options):
+def run(installation, data, demo):
     """Start everything and watch until a signal (Stopped) or the end of a process (Trouble)."""
     if demo:
         say("preparing the mock tenant")
@@ -50,7 +58,7 @@ def run(installation, data, demo, options):
         installation.manage("collectstatic", "--noinput", "-v", "0")
     say("starting")
     if demo:
-        installation.start_mock(every=options.event_every)
+        installation.start_mock(every=EVENT_SECONDS)
     installation.start_worker()
     installation.start_web()
     ready = installation.wait_for_web()

@@ -111,7 +111,7 @@ def verify_mock(report):
     """The same with an installation of our own: everything in a folder that goes again, the mock tenant, free ports."""
     folder = Path(tempfile.mkdtemp(prefix="ligbox-verify-"))
     env = {
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}", "SECRET_KEY": os.urandom(40).hex(), "DEBUG": "1", "ALLOWED_HOSTS": "",
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}", "SECRET_KEY": os.urandom(40).hex(), "ALLOWED_HOSTS": "",
         "REDIS_URL": "", "HTTPS": "0", "PROXIES": "0",
     }  # fmt: skip
     installation = Installation(port=free_port(), logs=folder / "logs", env=env)

@@ -74,11 +74,10 @@ def test_verify_needs_a_token_and_an_installation():
 
 
 # A parent that starts one process, which starts another in a session of its own that outlives it and ignores SIGTERM.
-INNER = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+INNER = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(600)"
 CHILD = f"""
 import subprocess, sys, time
-inner = subprocess.Popen([sys.executable, "-c", {INNER!r}], start_new_session=True)
-print(inner.pid, flush=True)
+subprocess.Popen([sys.executable, "-c", {INNER!r}], start_new_session=True)
 time.sleep(600)
 """
 PARENT = f"""

@@ -1,0 +1,48 @@
+"""What the collectors' source says, read from its syntax trees."""
+
+import ast
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+CODE = re.compile(r"(?:carbonio|portal|vhost|nginx|cert|mx|spf|dkim|dmarc|webmail|dns|check|audit)_[a-z0-9_]+")
+FINDINGS = {"fail", "warn", "info", "unknown"}
+
+
+def trees():
+    for path in sorted((ROOT / "collectors").rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+def called(node):
+    """The plain name of what is called, or ''."""
+    return getattr(node.func, "id", getattr(node.func, "attr", ""))
+
+
+def sentences():
+    """Every sentence that a collector may say: the first arguments of `_()`; fails where one is not a literal."""
+    found = set()
+    for path, tree in trees():
+        if path.name == "text.py":
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and called(node) == "_" and node.args:
+                assert isinstance(node.args[0], ast.Constant), f"{path}:{node.lineno}: _() needs a literal"
+                found.add(node.args[0].value)
+    return found
+
+
+def finding_codes():
+    """Every code that a finding or a fault may carry: string literals of that form, but for the checks' own ids."""
+    from collectors.catalogue import CHECKS
+
+    found = set()
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
+                found.add(node.value)
+    return found - set(CHECKS) - NOT_CODES
+
+
+# Words of the same form that are no codes: keys of evidence, keys of the portal's answers.
+NOT_CODES = {"check_host", "dns_lookups"}
