@@ -46,8 +46,8 @@ def get_overview(request, query: Query[schemas.OverviewQuery]):
 
 
 @router.get(
-    "/tenants/{int:tenant_id}/scorecard", operation_id="getScorecard", summary="All checks of one domain", auth=SEE, url_name="get_scorecard",
-    response=answers(schemas.Scorecard, 404, 422),
+    "/tenants/{int:tenant_id}/scorecard", operation_id="getScorecard", url_name="get_scorecard", summary="All checks of one domain",
+    auth=SEE, response=answers(schemas.Scorecard, 404, 422),
 )  # fmt: skip
 def get_scorecard(request, tenant_id: int, domain: schemas.DomainText | None = None):
     """The eight checks with findings, fixes and evidence. `domain` may be left out where the tenant has exactly one."""
@@ -73,8 +73,8 @@ def run_audit(request, tenant_id: int, domain: schemas.DomainText | None = None)
     if domain:
         domains = domains.filter(pk=_row(request, tenant, domain, "query").pk)
     if not tenant.enabled or not domains.exists():
-        sentence = _("This domain or its tenant is disabled; enable it first.") if domain else _("This tenant is disabled or has no enabled domain.")
-        raise Problem(409, sentence)
+        one, every = _("This domain or its tenant is disabled; enable it first."), _("This tenant is disabled or has no enabled domain.")
+        raise Problem(409, one if domain else every)
     scope = domains[0].domain if domain else ""
     run, already = tasks.request_run(tenant=tenant, domains=domains, trigger=AuditRun.Trigger.MANUAL, by=caller.name, scope=scope)
     address = reverse("api:get_run", args=[run.pk])
@@ -83,8 +83,9 @@ def run_audit(request, tenant_id: int, domain: schemas.DomainText | None = None)
 
 
 @router.get(
-    "/runs/{int:run_id}", operation_id="getRun", summary="How far a run is", auth=SEE, response=answers(schemas.Run, 404), url_name="get_run"
-)
+    "/runs/{int:run_id}", operation_id="getRun", url_name="get_run", summary="How far a run is", auth=SEE,
+    response=answers(schemas.Run, 404),
+)  # fmt: skip
 def get_run(request, run_id: int):
     """`failed` counts domains that could not be audited; a run has failed when all of them did."""
     run = request.auth.runs().filter(pk=run_id).first()

@@ -43,7 +43,8 @@ def respond(status, detail, *, errors=(), headers=None):
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": _writable(detail)}
     if errors:
         body["errors"] = [{key: _writable(value) for key, value in entry.items()} for entry in errors]
-    return HttpResponse(orjson.dumps(body), status=status, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", **(headers or {})})
+    headers = {"Cache-Control": "no-store", **(headers or {})}
+    return HttpResponse(orjson.dumps(body), status=status, content_type=MEDIA_TYPE, headers=headers)
 
 
 def _writable(text):

@@ -32,7 +32,7 @@ def _header(name, description):
 @router.post(
     "/{int:tenant_id}", operation_id="receiveEvent", summary="An event of a tenant's portal", auth=None,
     response={
-        202: schemas.Receipt, 200: schemas.Receipt, frozenset({400, 401, 409, 411, 413, 415, 429, 503}): schemas.ProblemDetails,
+        202: schemas.Receipt, 200: schemas.Receipt, frozenset({400, 401, 404, 409, 411, 413, 415, 429, 503}): schemas.ProblemDetails,
     },
     openapi_extra={
         "parameters": [

@@ -215,7 +215,7 @@ class Net:
 
     def _spend_request(self):
         if not self._audit.http_limit.spend():
-            raise Budget("audit_limit", _("The limit of requests for one audit was reached."))
+            raise Budget("audit_limit", _("The limit of requests for one audit was reached, so not everything could be looked at."))
 
 
 class _Resolver:

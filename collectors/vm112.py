@@ -91,7 +91,7 @@ async def nginx_vhost(target, net):
             fix = Fix(_("Let it listen with ssl on port 443 and name its certificate and key."))
             findings.append(fail("vhost_no_tls", message, owner=Owner.HOST, fix=fix))
     if data.get("config_ok") is False:
-        message = _("The proxy's configuration has an error: it works on with the old one, and a restart would take every site down.")
+        message = _("The proxy's configuration has an error: nginx goes on with the old one, and a restart would take every site down.")
         fix = Fix(_("Run nginx -t on the server, correct what it names and reload nginx."))
         findings.append(fail("nginx_config_broken", message, owner=Owner.HOST, fix=fix))
     if data.get("running") is False:

@@ -27,7 +27,9 @@ async def webmail(target, net):
     try:
         start = start_place(target.webmail)
     except NotAPlace as error:
-        says = _("The tenant's webmail URL {url} cannot be used ({reason}). Correct it.", url=target.webmail, reason=error.reason)
+        says = _(
+            "The tenant's webmail URL {url} cannot be used: {reason}. Correct it in the tenant.", url=target.webmail, reason=error.reason
+        )
         return Outcome(says, [unknown("webmail_url_invalid", says)], {"url": target.webmail})
     hops = []  # Fetched, in the order of the visit
     evidence = {"url": start.url}
@@ -63,7 +65,11 @@ async def _visit(start, target, net, hops, evidence):
         place = _next(start, place, hops[-1])
         if place.url in seen:
             raise _Stop(_circle(place, hops))
-    says = _("{host} redirects more than {limit} times, so browsers may give up. Shorten the way.", host=start.host, limit=MAX_REDIRECTS)
+    says = _(
+        "{host} redirects more than {limit} times, so browsers may give up. Redirect straight to the webmail.",
+        host=start.host,
+        limit=MAX_REDIRECTS,
+    )
     raise _Stop(fail("webmail_redirect_loop", says, owner=Owner.HOST))
 
 

@@ -10,7 +10,7 @@ def _tls_words(cause) -> Text:
         "not_yet_valid": _("its certificate is not valid yet"),
         "self_signed": _("its certificate is self-signed"),
         "untrusted": _("its certificate's issuer is not trusted, or the intermediate certificate is not sent"),
-        "not_a_ca": _("its certificate was issued by one that may not issue any"),
+        "not_a_ca": _("its certificate was issued with a certificate that may not issue others"),
         "wrong_purpose": _("its certificate is not meant for web servers"),
         "revoked": _("its certificate was revoked"),
         "name_mismatch": _("its certificate is for another name"),
@@ -38,7 +38,9 @@ def fault_finding(fault, place):
             )
             return fail("webmail_timeout", says, owner=Owner.HOST)
         case "reset":
-            says = _("{host} ({address}) broke off ({detail}), so browsers show an error. Look into the web server's log.", **seen)
+            says = _(
+                "{host} ({address}) broke the connection off ({detail}), so browsers show an error. Look into the web server's log.", **seen
+            )
             return fail("webmail_reset", says, owner=Owner.HOST)
         case "tls":
             says = _(

@@ -44,7 +44,8 @@ class Api(NinjaAPI):
         patterns = super()._get_urls()
         for pattern in patterns:
             # the root is only a name, to find the path of the others by
-            pattern.callback = nothing_here if pattern.name == "api-root" else _view(pattern.callback, is_operation=pattern.name not in _DOCUMENTS)
+            is_operation = pattern.name not in _DOCUMENTS
+            pattern.callback = nothing_here if pattern.name == "api-root" else _view(pattern.callback, is_operation=is_operation)
         return patterns
 
     def get_openapi_schema(self, *, path_prefix=None, path_params=None):

@@ -42,7 +42,7 @@ def complete(document, api):
 def _operation(operation, protected):
     operation["security"] = [{"bearer": []}, {"session": []}] if protected else []
     operation["parameters"] = [_parameter(p) for p in operation["parameters"]]
-    operation["responses"] = dict(sorted((int(status), _response(int(status), r, protected)) for status, r in operation["responses"].items()))
+    operation["responses"] = {status: _response(status, response) for status, response in sorted(operation["responses"].items())}
 
 
 def _parameter(parameter):
@@ -60,7 +60,7 @@ def _parameter(parameter):
     return parameter
 
 
-def _response(status, response, protected):
+def _response(status, response):
     if status in _WHY:
         example = {"type": "about:blank", "title": response["description"], "status": status, "detail": _WHY[status]}
         response = {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": _PROBLEM, "example": example}}}
@@ -92,7 +92,15 @@ _CHECK = {
             "owner": "customer",
             "fix": {
                 "text": "Publish this TXT record.",
-                "records": [{"type": "TXT", "name": "cliente.pt", "value": "v=spf1 include:_spf.example.com -all", "action": "add", "current": None}],
+                "records": [
+                    {
+                        "type": "TXT",
+                        "name": "cliente.pt",
+                        "value": "v=spf1 include:_spf.example.com -all",
+                        "action": "add",
+                        "current": None,
+                    },
+                ],
             },
         }
     ],
@@ -111,7 +119,15 @@ EXAMPLES = {
         "summary": _COUNTS,
         "tenants": [{"id": 1, "name": "VM112", **_COUNTS}],
         "cards": [
-            {"tenant_id": 1, "tenant": "VM112", **_DOMAIN, "last_audit": _AT, "queued": False, "failing": ["dns_spf"], "checks": {"dns_spf": "fail"}}
+            {
+                "tenant_id": 1,
+                "tenant": "VM112",
+                **_DOMAIN,
+                "last_audit": _AT,
+                "queued": False,
+                "failing": ["dns_spf"],
+                "checks": {"dns_spf": "fail"},
+            }
         ],
         "next_cursor": None,
     },

@@ -79,9 +79,9 @@ def tell(installation, demo, name, password, password_file):
         say("You see the customers of VM112, a made-up hosting company that lives on this machine alone.")
         say("  - The worst come first. Click a card: what is wrong, what is published now, and exactly what to publish.")
         say("  - New customers join while you look, one every 20 s or so.")
-        say("  - “Audit now” looks again at once.")
+        say("  - 'Audit now' looks again at once.")
     else:
-        say("There is nothing in it yet.")
+        say("To begin:")
         say(f"  - Add your server: {installation.url}/admin/audit/tenant/add/")
         say(f"  - Then its domains: {installation.url}/admin/audit/auditdomain/add/")
     say(f"  - Administration: {installation.url}/admin/    API: {installation.url}/api/v1/docs")

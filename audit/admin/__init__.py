@@ -7,6 +7,6 @@ from . import domains, events, history, tenants, tokens
 
 admin.site.site_header = admin.site.site_title = "Ligbox Audit"
 admin.site.index_title = _("Administration")
-admin.site.site_url = "/"
+admin.site.site_url = None  # the link to the overview stands in templates/admin/base_site.html
 
 __all__ = ["domains", "events", "history", "tenants", "tokens"]

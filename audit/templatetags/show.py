@@ -28,8 +28,8 @@ _TOKEN = re.compile(r"\s+|[^\s;]+;?|;")
 
 def _words(seconds):
     """A span as (number, phrase in the past, phrase in the future)."""
-    if seconds < _HOUR:
-        n = max(1, round(seconds / _MINUTE))
+    n = max(1, round(seconds / _MINUTE))
+    if n < 60:
         return n, ngettext("%(n)s min ago", "%(n)s min ago", n), ngettext("in %(n)s min", "in %(n)s min", n)
     if seconds < 2 * _DAY:
         n = round(seconds / _HOUR)
@@ -138,7 +138,12 @@ def version():
     return _version()
 
 
-_STATUS_WORDS = {"ok": gettext_noop("ok"), "warn": gettext_noop("warning"), "fail": gettext_noop("failing"), "unknown": gettext_noop("unknown")}
+_STATUS_WORDS = {
+    "ok": gettext_noop("ok"),
+    "warn": gettext_noop("warning"),
+    "fail": gettext_noop("failing"),
+    "unknown": gettext_noop("unknown"),
+}
 _OWNER_WORDS = {
     "customer": gettext_noop("The customer's turn: their DNS"),
     "host": gettext_noop("Our turn: the mail server"),

@@ -136,9 +136,21 @@ def _choices(data, filters):
         tenants.append((filters.tenant, _("tenant {id} (not here)").format(id=filters.tenant)))
     selects = [
         ("tenant", _("Tenant"), [("", _("All tenants")), *tenants]),
-        ("check", _("Check"), [("", _("Any check")), *((c, _("{check} not ok").format(check=say(title))) for c, title in checks_by_title())]),
-        ("owner", _("Who must act"), [("", _("Anybody's turn")), ("customer", _("Waiting for the customer")), ("host", _("Waiting for us"))]),
-        ("source", _("Registered by"), [("", _("Any origin")), *((v, _("By {source}").format(source=w)) for v, w in AuditDomain.Source.choices)]),
+        (
+            "check",
+            _("Check"),
+            [("", _("Any check")), *((c, _("{check} not ok").format(check=say(title))) for c, title in checks_by_title())],
+        ),
+        (
+            "owner",
+            _("Who must act"),
+            [("", _("Anybody's turn")), ("customer", _("Waiting for the customer")), ("host", _("Waiting for us"))],
+        ),
+        (
+            "source",
+            _("Registered by"),
+            [("", _("Any origin")), *((v, _("By {source}").format(source=w)) for v, w in AuditDomain.Source.choices)],
+        ),
         ("sort", _("Order"), [("worst", _("Worst first")), ("domain", _("By name")), ("last_audit", _("Longest not audited"))]),
     ]
     chosen = {name: getattr(filters, name) or "" for name, _label, _options in selects}

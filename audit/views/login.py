@@ -16,7 +16,11 @@ class Login(LoginView):
     def post(self, request, *args, **kwargs):
         self.key = f"{client_address(request)} {request.POST.get('username', '')[:150].casefold()}"
         if wait := TRIES.hit(self.key):
-            context = {"form": self.form_class(request), "next": self.get_redirect_url(), "again_at": timezone.now() + timedelta(seconds=wait)}
+            context = {
+                "form": self.form_class(request),
+                "next": self.get_redirect_url(),
+                "again_at": timezone.now() + timedelta(seconds=wait),
+            }
             response = self.render_to_response(context, status=429)
             response["Retry-After"] = str(wait)
             return response

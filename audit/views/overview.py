@@ -17,7 +17,7 @@ from .board import board as board_of
 from .query import MAX_ID, filters_of, limit_of, number, query_of
 from .running import too_many
 
-MAX_RUNS = 50  # runs (one a tenant) whose progress one page follows
+MAX_RUNS = 500  # runs (one a tenant) whose progress one page follows
 
 
 @require_safe
@@ -45,13 +45,15 @@ def run_filtered(request):
     if wait := too_many(request):
         return _too_many(request, wait)
     found = select(AuditDomain.objects.active(), filters)
-    tenants = Tenant.objects.filter(pk__in=found.order_by().values("tenant_id")).order_by("name")[:MAX_RUNS]
+    tenants = Tenant.objects.filter(pk__in=found.order_by().values("tenant_id")).order_by("name")
     # the same set asked twice before it has begun is one run; another set is another run
     scope = "" if not filters.query(tenant=None, sort="worst") else "?" + hashlib.sha256(query_of(filters).encode()).hexdigest()[:32]
     runs = []
     for tenant in tenants:
         domains = AuditDomain.objects.filter(pk__in=found.filter(tenant=tenant).values("pk"))
-        run, _already = request_run(tenant=tenant, domains=domains, trigger=AuditRun.Trigger.MANUAL, by=request.user.get_username(), scope=scope)
+        run, _already = request_run(
+            tenant=tenant, domains=domains, trigger=AuditRun.Trigger.MANUAL, by=request.user.get_username(), scope=scope
+        )
         runs.append(run.pk)
     if request.htmx:
         return render(request, "_progress.html", _progress(runs))

@@ -4,6 +4,7 @@ from django.conf import settings
 from django.http import Http404, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
@@ -134,6 +135,8 @@ def _context(request, row, *, run_id=None):
         check["summary_needed"] = not (check["findings"] and check["findings"][0]["message"] == check["message"])
         check["changed"] = latest.get(check["check_id"]) if check["status"] in (Status.WARN, Status.FAIL) else None
     unknown = sum(c["status"] == Status.UNKNOWN for c in card["checks"])
+    panel_url = _url("panel", row) + query
+    followed = f"{'&' if query else '?'}run={current.pk}" if current else ""
     active = row.enabled and row.tenant.enabled
     return {
         "domain": row,
@@ -141,13 +144,14 @@ def _context(request, row, *, run_id=None):
         "mixed": is_mixed_script(row.domain),
         "unknown": unknown if row.last_audit_at and unknown < len(card["checks"]) else 0,
         "active": active,
+        "due": bool(card["next_audit"] and card["next_audit"] <= timezone.now()),
         "url": _url("scorecard", row) + query,
-        "panel_url": _url("panel", row) + query,
+        "panel_url": panel_url + followed,
         "query": query,
         "list_url": reverse("overview") + query,
         "transitions": transitions,
         "run": current,
-        "run_url": f"{_url('panel', row)}{query}{'&' if query else '?'}run={current.pk}&follow=1" if current else "",
+        "run_url": f"{panel_url}{followed}&follow=1" if current else "",
         "worker": overview.worker() if current and not current.finished_at else None,
         "may_run": may_run(request.user) and active,
     }

@@ -5,7 +5,7 @@ from datetime import timedelta
 from collectors.base import Fix, Owner, fail, info, unknown, warn
 from collectors.standards import certificates as x509
 from collectors.standards.certificates import ABOUT_TO_EXPIRE, RENEWAL_OVERDUE, covers, fraction_left, is_self_signed, issued, path
-from collectors.text import _
+from collectors.text import _, clean
 
 
 def names(leaf, host):
@@ -35,10 +35,14 @@ def dates(leaf, now):
     left = fraction_left(leaf, now)
     when |= {"percent": f"{left * 100:.0f}", "days": f"{x509.lifetime(leaf) / timedelta(days=1):.0f}"}
     if left < ABOUT_TO_EXPIRE:
-        message = _("The certificate expires on {date}: {percent} % of its lifetime ({days} d) is left, and then browsers warn.", **when)
+        message = _(
+            "The certificate expires on {date} (left of its {days} days: {percent} %); then browsers warn and mail clients refuse.", **when
+        )
         return [fail("cert_about_to_expire", message, owner=Owner.HOST, fix=renew)]
     if left < RENEWAL_OVERDUE:
-        message = _("The renewal is overdue: {percent} % of the certificate's lifetime ({days} d) is left, it ends on {date}.", **when)
+        message = _(
+            "The certificate expires on {date} (left of its {days} days: {percent} %), and its automatic renewal is overdue.", **when
+        )
         return [warn("cert_renewal_overdue", message, owner=Owner.HOST, fix=renew)]
     return []
 
@@ -80,10 +84,9 @@ def _incomplete(leaf, reported, served, walk, intermediates):
     """The finding that the server leaves out an intermediate, or None. A chain with a gap is told from an unknown authority by
     what is known of its issuer: from the portal's file, from trusted chains seen before, or, with the leaf alone, from nothing."""
     last = walk[-1]
-    if is_self_signed(last):  # the chain is complete, up to an authority that nobody knows
-        return None
     fix = Fix(_("Let the proxy send the full chain (certbot: fullchain.pem, not cert.pem)."))
     known = intermediates.issuer_of(last)
+    # a self-signed issuer is no intermediate: the chain is complete then, up to an authority that nobody knows
     in_file = next((c for c in reported.chain[1:] if issued(c, last) and not is_self_signed(c)), None)
     if known:
         message = _("The server does not send the intermediate certificate {name}, with which it would be trusted. Many clients refuse.",
@@ -98,9 +101,18 @@ def _incomplete(leaf, reported, served, walk, intermediates):
     return fail("cert_chain_incomplete", message, owner=Owner.HOST, fix=fix)
 
 
+def _why_untrusted(handshake):
+    """OpenSSL's verdict (X509_V_ERR_…) in plain words where it is a usual one; its own words are in the evidence."""
+    if handshake.verify_code in (2, 19, 20, 21):
+        return _("no authority that clients know has signed it")
+    if handshake.verify_code in (24, 79):
+        return _("what signed it is not an authority")
+    return clean(handshake.verify_message or "?", 200)
+
+
 def _untrusted(served, leaf):
     message = _("Clients do not trust the certificate issued by {issuer}: {reason}. Browsers warn and mail clients refuse.",
-                issuer=leaf.issuer_name, reason=served.handshake.verify_message or "?")  # fmt: skip
+                issuer=leaf.issuer_name, reason=_why_untrusted(served.handshake))  # fmt: skip
     fix = Fix(_("Issue a Let's Encrypt certificate for the webmail name and let the proxy use it with its full chain."))
     return fail("cert_untrusted", message, owner=Owner.HOST, fix=fix)
 

@@ -157,6 +157,6 @@ def wildcard(domain):
 def ed25519_only(name):
     """Fine by the standard, and worth knowing."""
     says = _(
-        "Only an Ed25519 key is published ({name}); large receivers still verify RSA alone, so a second, RSA signature helps.", name=name
+        "Only an Ed25519 key is published ({name}); some large receivers verify RSA only, so a second, RSA signature helps.", name=name
     )
     return info("dkim_ed25519_only", says, owner=Owner.HOST)

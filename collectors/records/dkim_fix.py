@@ -94,7 +94,7 @@ def without(seen, signing, changes):
     if signing and signing.record and seen.key != signing.key:
         return publish(seen, signing)
     record = Record("TXT", seen.holder, seen.record.text(**changes), Action.REPLACE, show_bytes(seen.texts[0]))
-    return Fix(_("Publish the record without what is in the way."), (record,))
+    return Fix(_("Publish the record with these corrections."), (record,))
 
 
 def move(seen, found, signing):

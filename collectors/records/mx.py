@@ -102,7 +102,7 @@ async def _absent(lookup, name, target, net, evidence):
     if address and address.all:
         evidence["addresses"] = address.all
         says = _(
-            "{name} has no MX record: senders deliver to its own address {address}, which is that of its web site as a rule.",
+            "{name} has no MX record: senders deliver to its own address {address}, usually that of its web site.",
             name=name,
             address=address.all[0],
         )
@@ -138,7 +138,9 @@ def _ours(exchanges, target, fix):
         says = _("{hosts} has the same preference as the mail server: part of the mail goes there.", hosts=_hosts(equal))
         findings.append(fail("mx_not_primary", says, fix=fix))
     if behind:
-        says = _("{hosts} takes mail when the mail server is busy: it may be kept there, or let spam in.", hosts=_hosts(behind))
+        says = _(
+            "{hosts} takes mail when the mail server is busy: mail may get stuck there, or spam come in that way.", hosts=_hosts(behind)
+        )
         findings.append(warn("mx_foreign_backup", says, fix=fix))
     return findings
 

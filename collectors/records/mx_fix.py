@@ -18,10 +18,10 @@ def record_set(name, found, mail_hosts):
         return _without_hosts(name, found)
     others = [x.text for x in found if not x.ours]
     if kept:
-        text = _("Let the MX record set be: {set}.", set=", ".join(x.text for x in kept))
+        text = _("The MX records should be: {set}.", set=", ".join(x.text for x in kept))
         return Fix(text, tuple(_remove(name, other) for other in others))
     wanted = [f"{10 * at} {host.lower().removesuffix('.')}" for at, host in enumerate(mail_hosts, 1)]
-    text = _("Let the MX record set be: {set}.", set=", ".join(wanted))
+    text = _("The MX records should be: {set}.", set=", ".join(wanted))
     return Fix(text, tuple(_change(name, new, old) for new, old in zip_longest(wanted, others)))
 
 

@@ -192,8 +192,8 @@ def not_authorised(result, *, include, fix):
         by = _("no term of the record matches")
     if include:
         message = _(
-            "The tenant may not send from {ip}: SPF gives {result}, {by}. Receivers reject this mail or take it for spam. The record "
-            "names {include}, which does not list the address: add it there.",
+            "The mail server may not send from {ip}: SPF gives {result}, {by}. Receivers reject this mail or take it for spam. The "
+            "record names {include}, which does not list the address: add it there.",
             ip=result.ip,
             result=result.result,
             by=by,
@@ -201,8 +201,8 @@ def not_authorised(result, *, include, fix):
         )
         return fail("spf_sender_not_authorised", message, owner=Owner.HOST)
     message = _(
-        "The tenant may not send from {ip}: SPF gives {result}, {by}. Receivers reject this mail or take it for spam. Add the tenant "
-        "to the domain's record.",
+        "The mail server may not send from {ip}: SPF gives {result}, {by}. Receivers reject this mail or take it for spam. Add the "
+        "server to the domain's record.",
         ip=result.ip,
         result=result.result,
         by=by,

@@ -147,9 +147,9 @@ def _tags(raw):
 def _why(raw, part):
     """The sentence for a tag list that is none, with the usual causes first."""
     if b"\\;" in raw:
-        return _("It holds backslashes before its semicolons; they were typed for a file and do not belong into the record.")
+        return _("It holds backslashes before its semicolons; they are the syntax of zone files and do not belong in the record.")
     if b'"' in raw:
-        return _("It holds quotation marks; they were typed for a file and do not belong into the record.")
+        return _("It holds quotation marks; they are the syntax of zone files and do not belong in the record.")
     if not part.strip():
         return _("There is an empty place between two semicolons.")
     if not _VALUE.fullmatch(part.strip(b" \t")):

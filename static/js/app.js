@@ -22,9 +22,13 @@
   // what a screen reader is told, and what everybody is told
   const live = document.getElementById("live"), notice = document.getElementById("notice");
   const said = new Map();
+  let spoke = 0;
   function announce(from, text) {
     if (!text || said.get(from) === text) return;
-    if (said.has(from) || from === "scorecard") live.textContent = text;
+    if (said.has(from) || from === "scorecard") {
+      live.textContent = Date.now() - spoke < 3000 ? `${live.textContent}. ${text}` : text;
+      spoke = Date.now();
+    }
     said.set(from, text);
   }
   let timer;

@@ -90,7 +90,8 @@ def _group(name):
 def make_token(*scopes, tenant=None, days=None, **fields):
     """The secret of a new token with these scopes (read if none is named)."""
     expires = timezone.now() + timedelta(days=days) if days is not None else None
-    token, secret = ApiToken.issue(name=fields.pop("name", f"script {next(_number)}"), scopes=scopes or ("read",), tenant=tenant, expires_at=expires)
+    name = fields.pop("name", f"script {next(_number)}")
+    token, secret = ApiToken.issue(name=name, scopes=scopes or ("read",), tenant=tenant, expires_at=expires)
     if fields:
         ApiToken.objects.filter(pk=token.pk).update(**fields)
     return secret

@@ -88,8 +88,18 @@ def test_the_scorecard_has_the_documented_shape(call, tenant):
     assert [c["check_id"] for c in data["advisory"]] == [c for c in CHECKS if c not in core_checks()]
     check = data["checks"][4]
     assert set(check) == {
-        "check_id", "title", "status", "message", "findings", "evidence", "checked_at", "since", "last_ok_at", "last_conclusive", "duration_ms",
-    }  # fmt: skip
+        "check_id",
+        "title",
+        "status",
+        "message",
+        "findings",
+        "evidence",
+        "checked_at",
+        "since",
+        "last_ok_at",
+        "last_conclusive",
+        "duration_ms",
+    }
     (finding,) = check["findings"]
     assert set(finding) == {"code", "severity", "message", "owner", "fix"}
     assert finding["fix"]["records"] == [{"type": "TXT", "name": "cliente.pt", "value": "v=spf1 -all", "action": "add", "current": None}]
@@ -98,7 +108,11 @@ def test_the_scorecard_has_the_documented_shape(call, tenant):
 
 
 def test_unknown_keeps_the_last_conclusive_answer(call, tenant):
-    domain = make.make_domain("cliente.pt", tenant, checks={"dns_mx": "warn"}, )
+    domain = make.make_domain(
+        "cliente.pt",
+        tenant,
+        checks={"dns_mx": "warn"},
+    )
     make.audit(domain, at=timezone.now() + timedelta(seconds=5), dns_mx="unknown")
     check = call("get", f"/tenants/{tenant.pk}/scorecard").json()["checks"][3]
     assert check["status"] == "unknown" and check["last_conclusive"]["status"] == "warn"
@@ -156,8 +170,14 @@ def test_a_run_of_one_domain_is_queued_and_followed(call, tenant):
     status = call("get", data["status_url"].removeprefix(BASE)).json()
     schemas.Run.model_validate(status)
     assert status == {
-        "run_id": data["run_id"], "status": "queued", "domains": 1, "done": 0, "failed": 0, "started_at": None, "finished_at": None,
-    }  # fmt: skip
+        "run_id": data["run_id"],
+        "status": "queued",
+        "domains": 1,
+        "done": 0,
+        "failed": 0,
+        "started_at": None,
+        "finished_at": None,
+    }
     domain.refresh_from_db()
     assert domain.requested_at and domain.next_audit_at <= timezone.now()
     make.audit(domain)
@@ -228,8 +248,16 @@ def test_history_is_newest_first_and_paged(call, tenant):
     schemas.History.model_validate(data)
     assert [(t["from"], t["to"]) for t in data["transitions"]] == [("ok", "warn"), ("fail", "ok"), ("ok", "fail"), (None, "ok")]
     assert set(data["transitions"][0]) == {
-        "domain", "unicode", "check_id", "from", "to", "at", "message", "evidence_before", "evidence_after",
-    }  # fmt: skip
+        "domain",
+        "unicode",
+        "check_id",
+        "from",
+        "to",
+        "at",
+        "message",
+        "evidence_before",
+        "evidence_after",
+    }
     seen, query = [], ""
     while query is not None:
         part = call("get", f"/tenants/{tenant.pk}/history?limit=4{query}").json()
@@ -271,14 +299,27 @@ def test_the_same_domain_may_be_on_two_tenants(call, tenant):
 @pytest.mark.parametrize(
     ("body", "name"),
     [
-        ({}, "domain"), ({"domain": None}, "domain"), ({"domain": 5}, "domain"), ({"domain": ["a.pt"]}, "domain"), ({"domain": ""}, "domain"),
-        ({"domain": "localhost"}, "domain"), ({"domain": "192.0.2.1"}, "domain"), ({"domain": "co.uk"}, "domain"), ({"domain": "a b.pt"}, "domain"),
-        ({"domain": "../../etc"}, "domain"), ({"domain": "x" * 300 + ".pt"}, "domain"), ({"domain": "y" * 2000}, "domain"),
-        ({"domain": "a.pt", "dkim_selectors": "s1"}, "dkim_selectors"), ({"domain": "a.pt", "dkim_selectors": ["../x"]}, "dkim_selectors"),
-        ({"domain": "a.pt", "dkim_selectors": [None]}, "dkim_selectors.0"), ({"domain": "a.pt", "dkim_selectors": ["s"] * 21}, "dkim_selectors"),
-        ([], "body"), ("a.pt", "body"), (None, "body"),
+        ({}, "domain"),
+        ({"domain": None}, "domain"),
+        ({"domain": 5}, "domain"),
+        ({"domain": ["a.pt"]}, "domain"),
+        ({"domain": ""}, "domain"),
+        ({"domain": "localhost"}, "domain"),
+        ({"domain": "192.0.2.1"}, "domain"),
+        ({"domain": "co.uk"}, "domain"),
+        ({"domain": "a b.pt"}, "domain"),
+        ({"domain": "../../etc"}, "domain"),
+        ({"domain": "x" * 300 + ".pt"}, "domain"),
+        ({"domain": "y" * 2000}, "domain"),
+        ({"domain": "a.pt", "dkim_selectors": "s1"}, "dkim_selectors"),
+        ({"domain": "a.pt", "dkim_selectors": ["../x"]}, "dkim_selectors"),
+        ({"domain": "a.pt", "dkim_selectors": [None]}, "dkim_selectors.0"),
+        ({"domain": "a.pt", "dkim_selectors": ["s"] * 21}, "dkim_selectors"),
+        ([], "body"),
+        ("a.pt", "body"),
+        (None, "body"),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_a_domain_is_422_with_a_sentence(client, tenant, body, name):
     headers = make.bearer(make.make_token("run"))
     answer = client.post(f"{BASE}/tenants/{tenant.pk}/domains", json.dumps(body), content_type="application/json", headers=headers)

@@ -39,7 +39,9 @@ def problem(answer, status, *, of=None):
     return body
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api", "/api/v1/", "/api/v2/audit/overview", "/api/v1/audit/overview/", "/api/v1/audit/runs/x", "/api/\x00é"])
+@pytest.mark.parametrize(
+    "path", ["/api/", "/api", "/api/v1/", "/api/v2/audit/overview", "/api/v1/audit/overview/", "/api/v1/audit/runs/x", "/api/\x00é"]
+)
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_an_unknown_address_is_404(path, method):
     problem(getattr(Client(enforce_csrf_checks=True), method)(path), 404)
@@ -82,13 +84,28 @@ def test_answers_are_not_kept_by_caches(client, headers):
 @pytest.mark.parametrize(
     ("query", "name"),
     [
-        ("limit=0", "limit"), ("limit=201", "limit"), ("limit=-1", "limit"), ("limit=1e9", "limit"), ("limit=x", "limit"), ("limit=" + "9" * 5000, "limit"),
-        ("status=green", "status"), ("status=ok", "status"), ("sort=tenant__portal_token", "sort"), ("tenant=x", "tenant"), ("tenant=0", "tenant"),
-        (f"tenant={2**63}", "tenant"), ("q=" + "x" * 254, "q"), ("cursor=x", "cursor"), ("cursor=" + "x" * 3000, "cursor"), ("check=spf", "check"),
-        ("owner=me", "owner"), ("q=" + "x" * 1_000_000, "q"), ("cursor=%ED%A0%80", "cursor"),
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=1e9", "limit"),
+        ("limit=x", "limit"),
+        ("limit=" + "9" * 5000, "limit"),
+        ("status=green", "status"),
+        ("status=ok", "status"),
+        ("sort=tenant__portal_token", "sort"),
+        ("tenant=x", "tenant"),
+        ("tenant=0", "tenant"),
+        (f"tenant={2**63}", "tenant"),
+        ("q=" + "x" * 254, "q"),
+        ("cursor=x", "cursor"),
+        ("cursor=" + "x" * 3000, "cursor"),
+        ("check=spf", "check"),
+        ("owner=me", "owner"),
+        ("q=" + "x" * 1_000_000, "q"),
+        ("cursor=%ED%A0%80", "cursor"),
     ],
     ids=lambda v: str(v)[:30],
-)  # fmt: skip
+)
 def test_case_138_139_140_a_query_that_is_not_valid_is_422_and_named(client, headers, query, name):
     problem(client.get(f"{BASE}/overview?{query}", headers=headers), 422, of=name)
 
@@ -109,7 +126,26 @@ def test_case_136_a_nul_is_400(client, headers, tenant):
 
 
 @pytest.mark.parametrize(
-    "text", ["' OR 1=1 --", "%27", "{{7*7}}", "${7*7}", "../../", "%", "_", "\\", "*", "<script>", "\u202eevil", "😀", "%ED%A0%80", "%FF", "ß", "．", "xn--"]
+    "text",
+    [
+        "' OR 1=1 --",
+        "%27",
+        "{{7*7}}",
+        "${7*7}",
+        "../../",
+        "%",
+        "_",
+        "\\",
+        "*",
+        "<script>",
+        "\u202eevil",
+        "😀",
+        "%ED%A0%80",
+        "%FF",
+        "ß",
+        "．",
+        "xn--",
+    ],
 )
 def test_case_137_141_a_search_text_is_plain_data(client, headers, tenant, text):
     make.make_domain("cliente.pt", tenant)
@@ -125,7 +161,9 @@ def test_case_140_ten_thousand_keys_are_400(client, headers):
     problem(client.get(f"{BASE}/overview?" + "&".join(f"k{n}=1" for n in range(10_000)), headers=headers), 400)
 
 
-@pytest.mark.parametrize("number", ["0", "-1", str(2**31), str(2**63 - 1), str(2**63), str(2**64), "9" * 400, "9" * 5000, "1e3", "1.0", "٣", "null", "00x"])
+@pytest.mark.parametrize(
+    "number", ["0", "-1", str(2**31), str(2**63 - 1), str(2**63), str(2**64), "9" * 400, "9" * 5000, "1e3", "1.0", "٣", "null", "00x"]
+)
 def test_case_138_ids_of_any_shape_are_404(client, headers, number):
     paths = [f"runs/{number}", f"tenants/{number}/scorecard", f"tenants/{number}/history", f"tenants/{number}/domains"]
     for path in paths:
@@ -137,7 +175,9 @@ def test_case_138_ids_of_any_shape_are_404(client, headers, number):
     problem(client.post(f"/api/v1/webhooks/{number}", "{}", content_type="application/json"), (400, 401, 404))
 
 
-@pytest.mark.parametrize("domain", ["localhost", "192.0.2.1", "a", "not%20one", "co.uk", "-a.pt", "%ED%A0%80", "x" * 999, "a..pt", "*.pt", "a.invalid"])
+@pytest.mark.parametrize(
+    "domain", ["localhost", "192.0.2.1", "a", "not%20one", "co.uk", "-a.pt", "%ED%A0%80", "x" * 999, "a..pt", "*.pt", "a.invalid"]
+)
 def test_what_is_not_a_domain_is_422_with_the_sentence(client, headers, tenant, domain):
     for path in (f"tenants/{tenant.pk}/scorecard?domain={domain}", f"tenants/{tenant.pk}/history?domain={domain}"):
         problem(client.get(f"{BASE}/{path}", headers=headers), 422, of="domain")
@@ -151,10 +191,12 @@ def test_a_domain_that_is_not_registered_is_404(client, headers, tenant):
     problem(client.post(f"{BASE}/run/{tenant.pk}?domain=a.pt", headers=headers), 404)
 
 
-@pytest.mark.parametrize("raw", [b"{", b"", b"\xff\xfe{}", b'{"domain": NaN}', b'{"a":1,"a":2}', b"[" * 10_000, b'{"domain":"\\ud800.pt"}', b"1" * 5000])
+@pytest.mark.parametrize(
+    "raw", [b"{", b"", b"\xff\xfe{}", b'{"domain": NaN}', b'{"a":1,"a":2}', b"[" * 10_000, b'{"domain":"\\ud800.pt"}', b"1" * 5000]
+)
 def test_a_body_that_is_not_json_is_400(client, headers, tenant, raw):
-    answer = client.generic("POST", f"{BASE}/tenants/{tenant.pk}/domains", raw, content_type="application/json", headers={**headers, "Content-Type": "application/json"})
-    problem(answer, 400)
+    headers = {**headers, "Content-Type": "application/json"}  # the client leaves it out where the body is empty
+    problem(client.generic("POST", f"{BASE}/tenants/{tenant.pk}/domains", raw, content_type="application/json", headers=headers), 400)
     assert not AuditDomain.objects.exists()
 
 

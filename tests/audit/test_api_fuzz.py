@@ -24,13 +24,17 @@ from ligbox.wsgi import application
 from . import factories as make
 
 CHECKS = [
-    not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance, response_headers_conformance,
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
     allow_header_conformance,
-]  # fmt: skip
+]
 DOCUMENT = json.loads(json.dumps(api.get_openapi_schema()))
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
 ROLES = {"anonymous": None, "reader": "read", "operator": "run"}
-EXAMPLES = 15
+EXAMPLES = 25
 
 
 def _schema():

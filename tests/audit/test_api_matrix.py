@@ -42,8 +42,11 @@ def world():
 def as_role(client, role, other):
     """The headers of a request as this role (or the client is signed in)."""
     users = {
-        "nobody": lambda: make.make_user(staff=False), "viewer": make.make_viewer, "operator": make.make_operator, "admin": make.make_admin,
-    }  # fmt: skip
+        "nobody": lambda: make.make_user(staff=False),
+        "viewer": make.make_viewer,
+        "operator": make.make_operator,
+        "admin": make.make_admin,
+    }
     if role in users:
         client.force_login(users[role]())
     tokens = {"read": ("read", None), "run": ("run", None), "other-read": ("read", other), "other-run": ("run", other)}

@@ -1,6 +1,7 @@
 """The OpenAPI document: complete, and true."""
 
 import json
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
@@ -74,3 +75,14 @@ def test_the_document_and_its_page_are_open_and_hold_no_data(client, db):
     page = client.get("/api/v1/docs").content.decode()
     assert "//cdn" not in page and "https://" not in page
     assert "unsafe" not in client.get("/api/v1/docs")["Content-Security-Policy"]
+
+
+def test_every_operation_has_its_heading_in_the_docs(document):
+    text = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
+    headings = {line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")}
+    for method, path, _operation in operations(document):
+        path = path.replace("/tenants/{tenant_id}", "/tenants/{id}")
+        assert f"{method.upper()} {path}" in headings
+    for _method, path, operation in operations(document):
+        for parameter in operation["parameters"]:
+            assert any(form.format(parameter["name"]) in text for form in ("`{}`", "{{{}}}")), (path, parameter["name"])

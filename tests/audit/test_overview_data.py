@@ -101,7 +101,9 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_domains(client):
     client.get("/api/v1/audit/overview", headers=make.bearer(secret))
 
     def count(who):
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             assert who.get("/api/v1/audit/overview?limit=200", headers=headers).status_code == 200
         return len(queries)
 

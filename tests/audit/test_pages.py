@@ -57,7 +57,15 @@ def names(html):
 
 def test_it_sends_strangers_to_the_login_and_back(client):
     domain = make_domain()
-    for path in ["/", "/board/", "/progress/", url(domain), url(domain, "panel/"), url(domain, "history/"), url(domain, "evidence/dns_mx/")]:
+    for path in [
+        "/",
+        "/board/",
+        "/progress/",
+        url(domain),
+        url(domain, "panel/"),
+        url(domain, "history/"),
+        url(domain, "evidence/dns_mx/"),
+    ]:
         response = client.get(path)
         assert (response.status_code, response["Location"].split("?")[0]) == (302, "/login/"), path
 
@@ -379,7 +387,7 @@ def test_it_keeps_the_last_conclusive_answer_beside_an_unknown(viewer):
     AuditCheck.objects.update(conclusive_at=timezone.now() - timedelta(hours=3))
     store.record(domain, {"dns_mx": make_result("dns_mx", "unknown", at=timezone.now())}, begun_at=timezone.now())
     html = page(viewer, url(domain))
-    assert re.search(r'Last known:.*?>ok</span> <time [^>]*>3 h ago', html)
+    assert re.search(r"Last known:.*?>ok</span> <time [^>]*>3 h ago", html)
     assert "7</b>/8" in html and "1 unknown" in html
 
 
@@ -387,7 +395,9 @@ def test_it_shows_the_history_newest_first_with_what_changed(viewer):
     domain = make_domain(checks={})
     now = timezone.now()
     store.record(domain, {"dns_mx": make_result("dns_mx", "fail", evidence={"record": "10 mx.other.test"}, at=now)}, begun_at=now)
-    store.record(domain, {"dns_mx": make_result("dns_mx", "ok", evidence={"record": "10 mx1.host.test"}, at=now + timedelta(1))}, begun_at=now)
+    store.record(
+        domain, {"dns_mx": make_result("dns_mx", "ok", evidence={"record": "10 mx1.host.test"}, at=now + timedelta(1))}, begun_at=now
+    )
     html = page(viewer, url(domain, "history/?check_id=dns_mx"))
     assert [m for m in re.findall(r"→ <span class=\"word is-(\w+)\"", html)] == ["ok", "fail"]
     assert "10 mx.other.test" in html and "10 mx1.host.test" in html
@@ -397,7 +407,10 @@ def test_it_shows_the_history_newest_first_with_what_changed(viewer):
 def test_it_pages_the_history(viewer):
     domain = make_domain(checks={})
     base = timezone.now() - timedelta(days=1)
-    rows = [CheckTransition(domain=domain, check_id="dns_mx", from_status="ok", to_status="fail", at=base + timedelta(seconds=n)) for n in range(60)]
+    rows = [
+        CheckTransition(domain=domain, check_id="dns_mx", from_status="ok", to_status="fail", at=base + timedelta(seconds=n))
+        for n in range(60)
+    ]
     CheckTransition.objects.bulk_create(rows)
     html = page(viewer, url(domain, "history/?check_id=dns_mx"))
     assert html.count('class="transition"') == 50
@@ -493,7 +506,11 @@ def test_it_limits_the_audits_that_one_user_asks_for(operator, settings):
 
 def test_it_audits_what_is_filtered_one_run_a_tenant(operator):
     one, two = make_tenant("One"), make_tenant("Two")
-    a, b, c = make_domain("a.pt", one, checks={"dns_mx": "fail"}), make_domain("b.pt", two, checks={"dns_mx": "fail"}), make_domain("c.pt", two, checks={})
+    a, b, c = (
+        make_domain("a.pt", one, checks={"dns_mx": "fail"}),
+        make_domain("b.pt", two, checks={"dns_mx": "fail"}),
+        make_domain("c.pt", two, checks={}),
+    )
     response = operator.post("/run/?status=critical", headers=HTMX)
     runs = AuditRun.objects.order_by("pk")
     assert [(r.tenant, r.domains) for r in runs] == [(one, 1), (two, 1)]

@@ -54,10 +54,18 @@ def forged(order, values):
 @pytest.mark.parametrize(
     "cursor",
     [
-        "x", "0", "null", "é", "\ud800", "." * 500, "x" * 100_000, forged(["domain", "id"], ["a", 1]),
-        forged(["domain", "id"], ["\ud800", 2**70]), forged(["domain", "id"], [{"t": "0001-01-01T00:00:00+14:00"}, None]),
+        "x",
+        "0",
+        "null",
+        "é",
+        "\ud800",
+        "." * 500,
+        "x" * 100_000,
+        forged(["domain", "id"], ["a", 1]),
+        forged(["domain", "id"], ["\ud800", 2**70]),
+        forged(["domain", "id"], [{"t": "0001-01-01T00:00:00+14:00"}, None]),
     ],
-)  # fmt: skip
+)
 def test_case_139_a_cursor_that_is_not_ours_is_refused(cursor):
     with pytest.raises(CursorError):
         page(AuditDomain.objects.all(), order=["domain", "id"], limit=3, cursor=cursor)

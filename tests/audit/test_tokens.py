@@ -30,7 +30,9 @@ def test_it_accepts_a_token_and_keeps_only_its_digest(client):
     assert secret not in str(list(ApiToken.objects.values())) and token.digest == ApiToken.digest_of(secret)
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Bearer ", "Bearer lbx_wrong", "Basic dXNlcjpwYXNz", "lbx_wrong", "", "Bearer " + "x" * 5000, "Bearer \xff"])
+@pytest.mark.parametrize(
+    "header", ["Bearer", "Bearer ", "Bearer lbx_wrong", "Basic dXNlcjpwYXNz", "lbx_wrong", "", "Bearer " + "x" * 5000, "Bearer \xff"]
+)
 def test_it_rejects_what_is_not_a_token_with_401_and_a_challenge(client, header):
     answer = client.get(OVERVIEW, headers={"Authorization": header})
     assert answer.status_code == 401
@@ -164,10 +166,19 @@ def test_create_token_finds_a_tenant_by_its_id():
 @pytest.mark.parametrize(
     "args",
     [
-        ["x", "--tenant", "VM999"], ["x", "--tenant", "9" * 40], ["x", "--expires", "0"], ["x", "--expires", "-1"], ["x", "--expires", "soon"],
-        ["x", "--expires", "99999"], ["x", "--expires", "9" * 30], ["x", "--scope", "write"], [""], ["a\nb"], ["x" * 101],
+        ["x", "--tenant", "VM999"],
+        ["x", "--tenant", "9" * 40],
+        ["x", "--expires", "0"],
+        ["x", "--expires", "-1"],
+        ["x", "--expires", "soon"],
+        ["x", "--expires", "99999"],
+        ["x", "--expires", "9" * 30],
+        ["x", "--scope", "write"],
+        [""],
+        ["a\nb"],
+        ["x" * 101],
     ],
-)  # fmt: skip
+)
 def test_create_token_refuses_wrong_usage_with_2_and_one_line(args):
     with pytest.raises(CommandError) as refused:
         create(*args)
@@ -179,8 +190,11 @@ def test_create_token_without_tables_says_so_in_one_line(tmp_path):
     import os
 
     done = subprocess.run(
-        [sys.executable, "manage.py", "create_token", "x"], capture_output=True, text=True, timeout=60,
+        [sys.executable, "manage.py", "create_token", "x"],
+        capture_output=True,
+        text=True,
+        timeout=60,
         env={**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3"},
-    )  # fmt: skip
+    )
     assert done.returncode == 1 and done.stdout == ""
     assert "migrate" in done.stderr and "Traceback" not in done.stderr

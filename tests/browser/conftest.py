@@ -40,8 +40,10 @@ def new_page(browser, live_server, client):
             context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
         page = context.new_page()
         page.set_default_timeout(6000)
-        allowed = [f"status of {status} " for status in allow]
-        page.on("console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") and not any(a in m.text for a in allowed) else None)
+        allowed = [text for status in allow for text in (f"status of {status} ", f"Error Code {status} ")]
+        page.on(
+            "console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") and not any(a in m.text for a in allowed) else None
+        )
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda r: None if _is_ours(r.url, live_server.url) else wrong.append(f"foreign request: {r.url}"))

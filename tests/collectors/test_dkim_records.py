@@ -163,7 +163,19 @@ def test_a_key_of_another_algorithm_is_not_an_rsa_key():
 
 
 def test_an_even_modulus_is_not_an_rsa_key():
-    assert refusal(record(key=base64.b64encode(bytes.fromhex("300c0206") + b"\x7f" * 5 + b"\x02" + bytes.fromhex("020103")).decode()))
+    odd, even = (base64.b64encode(bytes.fromhex("300b0206") + b"\x7f" * 5 + last + bytes.fromhex("020103")) for last in (b"\x03", b"\x02"))
+    assert parse(b"p=" + odd).key.bits == 47
+    assert "not hold an RSA" in refusal(b"p=" + even).message
+
+
+@pytest.mark.parametrize("strange", ["*", "=", "-", "\\", "A==", '"'])
+def test_base64_is_taken_strictly(strange):
+    key = keys.spki()
+    assert refusal(record(key=key[:40] + strange + key[40:])).kind == "syntax"
+
+
+def test_the_key_type_has_no_case():
+    assert parse(f"v=DKIM1; k=RSA; p={keys.spki()}".encode()).key
 
 
 def test_an_unknown_key_type_is_kept_without_a_key():

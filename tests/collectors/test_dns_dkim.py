@@ -375,6 +375,7 @@ def test_case_65_two_records_are_never_ok():
     finding = only(result, "dkim_multiple_records")
     assert finding.severity == "fail"
     assert records(finding) == [("remove", "TXT", NAME, OTHER, OTHER)]
+    assert "key" not in result.evidence["selectors"][0]
 
 
 def test_of_two_records_without_the_servers_key_one_is_replaced_and_the_other_removed():

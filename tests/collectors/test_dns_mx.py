@@ -195,6 +195,12 @@ def test_all_of_our_exchanges_without_address_fail():
     assert [f.severity for f in result.findings] == ["fail", "fail"]
 
 
+def test_a_foreign_exchange_without_address_is_a_warning_also_where_ours_fail():
+    result, _server = check("10 mx3.host.test.", "20 gone.elsewhere.test.", mail_hosts=("mx3.host.test",))
+    found_by_host = {f.message.params["host"]: f.severity for f in result.findings if f.code == "mx_target_unresolvable"}
+    assert found_by_host == {"mx3.host.test": "fail", "gone.elsewhere.test": "warn"}
+
+
 def test_a_foreign_exchange_without_address_is_the_customers_to_remove():
     result, _server = check("10 mx1.host.test.", "20 gone.elsewhere.test.")
     finding = found(result, "mx_target_unresolvable")

@@ -27,7 +27,8 @@ v=spf1 mx ?include:_spf.host.test -all|v=spf1 mx include:_spf.host.test -all
 v=spf1 include:_SPF.host.test mx -all|v=spf1 include:_SPF.host.test mx -all
 v=spf1 redirect=r.test mx -all|v=spf1 mx include:_spf.host.test -all
 v=spf1 mx ipv4:192.0.2.1; -all;|v=spf1 mx ip4:192.0.2.1 include:_spf.host.test -all
-v=spf1 a:192.0.2.1/24 ip4:2001:db8::1 ip6:192.0.2.2 ip:192.0.2.3 -all|v=spf1 ip4:192.0.2.1/24 ip6:2001:db8::1 ip4:192.0.2.2 ip4:192.0.2.3 include:_spf.host.test -all
+v=spf1 a:192.0.2.1/24 ip4:2001:db8::1 -all|v=spf1 ip4:192.0.2.1/24 ip6:2001:db8::1 include:_spf.host.test -all
+v=spf1 ip6:192.0.2.2 ip:192.0.2.3 -all|v=spf1 ip4:192.0.2.2 ip4:192.0.2.3 include:_spf.host.test -all
 v=spf1 "mx" ~ipv4:192.0.2.1 -all.|v=spf1 mx ~ip4:192.0.2.1 include:_spf.host.test -all
 v=spf1 mx ip4:300.1.1.1 moo -all|v=spf1 mx include:_spf.host.test -all
 v=spf1 mx exp=a.test -all exp=b.test|v=spf1 mx exp=a.test include:_spf.host.test -all

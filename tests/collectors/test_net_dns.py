@@ -27,7 +27,7 @@ ZONE = {"MX": [[10, "mx.kunde.test."]], "TXT": ["right"], "A": ["192.0.2.1"], "A
 EACH_TYPE = pytest.mark.parametrize("rdtype", RIGHT)
 
 
-def ask(zone, rdtype, name="kunde.test", *, seconds=0.25, **options):
+def ask(zone, rdtype, name="kunde.test", *, seconds=2.0, **options):
     """(Lookup or DnsFault, DnsServer with its `queries`)."""
 
     async def once(server):
@@ -43,11 +43,11 @@ def ask(zone, rdtype, name="kunde.test", *, seconds=0.25, **options):
         return asyncio.run(once(server)), server
 
 
-def misbehaving(action, rdtype, *, tcp=None, **more):
+def misbehaving(action, rdtype, *, tcp=None, seconds=0.3):
     """What is said to a server that has the right records and does this with a query (and `tcp` with one over TCP)."""
-    rules = [{"name": "kunde.test", "action": action, "proto": "udp", **more}]
+    rules = [{"name": "kunde.test", "action": action, "proto": "udp"}]
     rules += [{"name": "kunde.test", "action": tcp or action, "proto": "tcp"}]
-    return ask({"names": {"kunde.test": ZONE}, "rules": rules}, rdtype)
+    return ask({"names": {"kunde.test": ZONE}, "rules": rules}, rdtype, seconds=seconds)
 
 
 def texts(found):
@@ -100,7 +100,7 @@ def test_a_referral_is_neither(rdtype):
 @EACH_TYPE
 @pytest.mark.parametrize(("action", "code"), [("servfail", "dns_servfail"), ("refused", "dns_refused"), ("notauth", "dns_bad_response")])
 def test_case_15_and_16_servfail_and_refused_are_faults_after_one_retry(rdtype, action, code):
-    found, server = misbehaving(action, rdtype)
+    found, server = misbehaving(action, rdtype, seconds=2.0)
     assert fault(found) == code
     assert len(server.queries) == 2
     assert "kunde.test" in found.message
@@ -109,7 +109,7 @@ def test_case_15_and_16_servfail_and_refused_are_faults_after_one_retry(rdtype, 
 @EACH_TYPE
 @pytest.mark.parametrize("action", ["formerr", "notimp", "badvers"])
 def test_case_17_a_server_without_edns_is_asked_without_it_before_giving_up(rdtype, action):
-    found, server = misbehaving(action, rdtype)
+    found, server = misbehaving(action, rdtype, seconds=2.0)
     assert fault(found) == "dns_bad_response"
     assert [q["edns"] for q in server.queries] == [1232, None, 1232, None]
 
@@ -231,7 +231,7 @@ def test_case_37_an_empty_datagram_is_not_an_answer():
 @EACH_TYPE
 @pytest.mark.parametrize("action", ["spoof_then_right", "extra_records", "case_flip", "dup"])
 def test_case_27_and_38_the_right_answer_is_used_and_nothing_beside_it(rdtype, action):
-    found, server = misbehaving(action, rdtype)
+    found, server = misbehaving(action, rdtype, seconds=2.0)
     assert texts(found) == RIGHT[rdtype]
     assert len(server.queries) == 1
 
@@ -321,7 +321,7 @@ def test_case_35_an_alias_loop_in_the_answers_is_a_fault(rdtype, links, at_once)
     answers = [records] if at_once else [[r] for r in records]
     scripted = _Scripted([_message(a[0].split()[0], rdtype, answer=a) for a in answers] * 20)
     assert fault(asyncio.run(scripted.ask(rdtype))) in ("dns_bad_response", "dns_limit")
-    assert scripted.asked <= 17
+    assert scripted.asked <= len(links)
 
 
 @EACH_TYPE
@@ -397,15 +397,15 @@ def test_case_41_without_a_resolver_every_lookup_is_a_fault(monkeypatch):
 @EACH_TYPE
 def test_case_42_a_resolver_that_is_down_and_comes_back(rdtype):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
+        sock.bind(("127.84.42.1", 0))  # where nobody else looks for a free port meanwhile
         port = sock.getsockname()[1]
 
     async def before_and_after():
-        client = DnsClient([("127.0.0.1", port)], seconds=0.5)
+        client = DnsClient([("127.84.42.1", port)], seconds=2.0)
         with pytest.raises(DnsFault) as caught:
             await client.lookup("kunde.test", rdtype)
         assert not await client.works()
-        with DnsServer({"names": {"kunde.test": ZONE}}, port=port):
+        with DnsServer({"names": {"kunde.test": ZONE}}, host="127.84.42.1", port=port):
             assert await client.works()
             return caught.value.code, texts(await client.lookup("kunde.test", rdtype))
 

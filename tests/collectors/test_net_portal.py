@@ -229,7 +229,7 @@ def test_case_115_a_silent_portal_times_out_and_is_left_alone_until_a_probe_succ
         client = PortalClient(PATHS, clock=clock)
         silent = [await outcome(client, portal.url, seconds=0.05) for _ in range(FAILURES)]
         started = time.monotonic()
-        alone = [await outcome(client, portal.url, seconds=5) for _ in range(20)]
+        alone = [await outcome(client, portal.url, seconds=0.6) for _ in range(20)]
         quick = time.monotonic() - started
         asked = len(portal.requests)
         clock.now += 31
@@ -288,7 +288,7 @@ def test_case_115_those_who_wait_for_a_slot_are_not_sent_to_a_portal_that_fell_s
     async def main():
         client = PortalClient(PATHS)
         first = [outcome(client, portal.url, seconds=0.2) for _ in range(AT_ONCE)]
-        waiting = [outcome(client, portal.url, seconds=5) for _ in range(20)]
+        waiting = [outcome(client, portal.url, seconds=0.6) for _ in range(20)]
         results = await asyncio.gather(*first, *waiting)
         await client.close()
         return results
@@ -299,7 +299,7 @@ def test_case_115_those_who_wait_for_a_slot_are_not_sent_to_a_portal_that_fell_s
     assert {r.code for r in results} == {"portal_timeout"}
     # the first to time out free their slots before the count is full
     assert len(portal.requests) < AT_ONCE + FAILURES
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 2
 
 
 def test_case_115_one_sick_portal_does_not_silence_another():

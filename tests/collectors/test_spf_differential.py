@@ -21,7 +21,7 @@ from collectors.standards.spf import check_host
 from collectors.standards.spf_record import scan
 
 from .spf_resolver import Resolver, txt
-from .test_spf_engine import SYNTAX
+from .test_spf_engine_terms import SYNTAX
 
 ZONE = {
     "a.test": {"A": ["192.0.2.1", "192.0.2.10"], "AAAA": ["2001:db8::10"]},

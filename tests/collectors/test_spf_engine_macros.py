@@ -4,8 +4,7 @@ import time
 
 import pytest
 
-from .spf_resolver import txt
-from .test_spf_engine import check
+from .spf_resolver import check, txt
 
 # The example of RFC 7208, section 7.4.
 RFC_SENDER = {"ip": "192.0.2.3", "domain": "email.example.com", "sender": "strong-bad@email.example.com", "helo": "mx.example.org"}

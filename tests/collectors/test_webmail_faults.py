@@ -189,7 +189,7 @@ def test_case_90_a_good_webmail_is_ok_and_its_evidence_tells_the_way(hostile):
         pytest.param("webmail.customer.test", "for another name", id="case_95_other_host"),
         pytest.param("nosan.test", "for another name", id="case_96"),
         pytest.param("weak.test", "too short a key", id="case_97"),
-        pytest.param("notca.test", "one that may not issue any", id="case_97_not_a_ca"),
+        pytest.param("notca.test", "a certificate that may not issue others", id="case_97_not_a_ca"),
         pytest.param("unknown.test", "no certificate for this name", id="name_refused"),
     ],
 )

@@ -1,0 +1,150 @@
+"""Themes, widths, accessibility, and hostile text, in a real browser."""
+
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from audit import store
+from audit.models import AuditDomain
+from collectors.base import Action, Fix, Record
+from collectors.text import _
+
+from ..audit.factories import audit, make_domain, make_operator, make_result, make_tenant, make_worker
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+XSS = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
+
+
+@pytest.fixture
+def fleet():
+    """One domain of every kind."""
+    make_worker(seen=timezone.now() + timedelta(hours=1))
+    bad = make_domain("bad.pt", checks={})
+    audit(bad, dns_spf="fail", dns_dmarc="warn", dns_mx="unknown")
+    fix = Fix(_("Replace it."), (Record("TXT", "bad.pt", "v=spf1 ip4:203.0.113.25 " + "include:a.test " * 20 + "-all", Action.REPLACE, "v=spf1 -all"),
+                                 Record("TXT", "bad.pt", "v=spf1 +all", Action.REMOVE, "v=spf1 +all")))  # fmt: skip
+    store.record(bad, {"dns_spf": make_result("dns_spf", "fail", fix=fix)}, begun_at=timezone.now())
+    make_domain("раypal.a-very-long-name-that-goes-on-and-on-and-on.pt", checks={"dns_mx": "warn"})
+    make_domain("new.pt")
+    stale = make_domain("stale.pt", checks={})
+    AuditDomain.objects.filter(pk=stale.pk).update(last_audit_at=timezone.now() - timedelta(days=2))
+    make_domain("good.pt", checks={})
+    return bad
+
+
+def violations(page):
+    page.evaluate("Promise.all(document.getAnimations().map(a => a.finished.catch(() => {})))")
+    found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    return [(v["id"], [n["html"][:160] + " | " + (n.get("failureSummary") or "")[:300] for n in v["nodes"]]) for v in found]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_has_no_accessibility_violation(new_page, fleet, scheme):
+    page = new_page(color_scheme=scheme)
+    page.goto("/login/")
+    page.fill("#id_username", "x")
+    page.fill("#id_password", "y")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator("#login-error")).to_be_visible()
+    assert violations(page) == []
+    page = new_page(make_operator(), color_scheme=scheme)
+    page.goto("/?sort=worst")
+    assert violations(page) == []
+    page.locator("[data-card]").first.click()
+    expect(page.locator("#scorecard")).to_be_visible()
+    page.evaluate("document.querySelectorAll('#scorecard details').forEach(d => d.open = true)")
+    assert violations(page) == []
+    page.goto(f"/domains/{fleet.tenant_id}/bad.pt/")
+    page.keyboard.press("?")
+    assert violations(page) == []
+    page.goto(f"/domains/{fleet.tenant_id}/bad.pt/history/")
+    assert violations(page) == []
+
+
+def test_it_has_no_accessibility_violation_on_an_empty_installation(new_page):
+    page = new_page(make_operator())
+    page.goto("/")
+    expect(page.locator(".steps")).to_be_visible()
+    assert violations(page) == []
+
+
+def background(page):
+    return page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+
+def test_it_follows_the_system_theme_until_one_is_chosen(new_page, fleet):
+    page = new_page(make_operator(), color_scheme="dark")
+    page.goto("/")
+    dark = background(page)
+    page.emulate_media(color_scheme="light")
+    light = background(page)
+    assert light != dark
+    toggle = page.locator("[data-theme-toggle]")
+    toggle.click()
+    toggle.click()
+    expect(toggle).to_have_text("Theme: dark")
+    assert background(page) == dark
+    page.reload()
+    assert background(page) == dark
+    toggle.click()
+    assert background(page) == light
+
+
+SMALL = """[...document.querySelectorAll("a, button, select, input:not([type=hidden]), summary")].filter(e => {
+    const r = e.getBoundingClientRect();
+    return r.width && (r.height < 24 || r.width < 24) && !e.matches(".skip, p > a, h2 > a, label > input");
+}).map(e => e.outerHTML.slice(0, 90))"""
+
+
+def test_it_fits_every_width_with_targets_large_enough(new_page, fleet):
+    page = new_page(make_operator())
+    for path in ["/", f"/domains/{fleet.tenant_id}/bad.pt/", f"/domains/{fleet.tenant_id}/bad.pt/history/", "/login/"]:
+        page.goto(path)
+        page.evaluate("document.querySelectorAll('main details').forEach(d => d.open = true)")
+        for width in (360, 768, 1200, 2560):
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, width)
+        assert page.evaluate(SMALL) == [], path
+
+
+def test_on_a_phone_a_card_leads_to_a_page_of_its_own(new_page, fleet):
+    page = new_page(make_operator(), width=360, height=740)
+    page.goto("/?sort=domain")
+    page.locator("[data-card]", has_text="bad.pt").click()
+    expect(page.locator("h1")).to_have_text("bad.pt")
+    expect(page.locator("#board")).to_have_count(0)
+    page.go_back()
+    expect(page.locator("[data-card]").first).to_be_visible()
+
+
+def test_it_keeps_still_for_those_who_ask(new_page, fleet):
+    page = new_page(make_operator(), reduced_motion="reduce")
+    page.goto("/")
+    page.locator("[data-card]").first.click()
+    expect(page.locator("#scorecard")).to_be_visible()
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_case_161_hostile_text_is_text(new_page):
+    make_worker()
+    domain = make_domain("cliente.pt", make_tenant(XSS[:100]))
+    fix = Fix(_("Say {x}.", x=XSS), (Record("TXT", XSS, XSS, Action.REPLACE, "</pre>" + XSS),))
+    for status in ("ok", "fail"):
+        result = make_result(
+            "dns_spf", status, message=XSS, evidence={XSS: ["javascript:alert(1)", "</title>", "{{7*7}}", status]}, fix=fix
+        )
+        store.record(domain, {"dns_spf": result}, begun_at=timezone.now())
+    page = new_page(make_operator())
+    page.goto("/")
+    page.locator("[data-card]").click()
+    expect(page.locator("#scorecard .finding-said")).to_have_text(XSS)
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('lb:refresh'))")
+    page.wait_for_load_state("networkidle")
+    for path in [f"/domains/{domain.tenant_id}/cliente.pt/", f"/domains/{domain.tenant_id}/cliente.pt/history/"]:
+        page.goto(path)
+        assert page.locator("img").count() == 0
+        hrefs = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+        assert all(h.startswith(("http://localhost", "http://127.0.0.1")) for h in hrefs)
