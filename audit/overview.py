@@ -121,7 +121,7 @@ def card(domain, statuses):
 
 
 def worker():
-    """Whether anybody audits: `{"alive", "last_seen", "queued", "resolver_down_since", "next_audit_at"}`; `queued` = domains that are due."""
+    """Does anybody audit? `{"alive", "last_seen", "queued", "resolver_down_since", "next_audit_at"}`; `queued`: domains that are due."""
     following = AuditDomain.objects.active().order_by("next_audit_at").values("next_audit_at")[:1]
     last = WorkerHeartbeat.objects.annotate(next_audit_at=Subquery(following)).order_by("-last_seen").first()
     return {

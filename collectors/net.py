@@ -71,7 +71,7 @@ class Network:
         self.dns = DnsClient(self.config.dns_servers, seconds=per_try, cache_seconds=self.config.dns_cache_seconds)
         self.ssl_context = trusted_context(self.config.ca_file)
         self.web = WebClient(self.ssl_context, reachable=self.reachable)
-        self.portal = PortalClient(self.config.portal_paths)
+        self.portal = PortalClient(self.config.portal_paths, context=self.ssl_context)
 
     def reachable(self, address):
         """True if a probe may connect to this address."""

@@ -4,6 +4,7 @@ import hashlib
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
 from django.shortcuts import redirect, render
@@ -11,7 +12,6 @@ from django.urls import path, reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
 
 from audit import tasks
 from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition, Tenant
@@ -36,10 +36,16 @@ class ListForm(forms.Form):
     """A list of domains, pasted or as a file; `text` of the cleaned data is whichever was given."""
 
     tenant = forms.ModelChoiceField(
-        Tenant.objects.all(), required=False, label=gettext_lazy("Tenant"), help_text=gettext_lazy("For lines that name no tenant of their own.")
+        Tenant.objects.all(),
+        required=False,
+        label=gettext_lazy("Tenant"),
+        help_text=gettext_lazy("For lines that name no tenant of their own."),
     )
     file = forms.FileField(
-        required=False, label=gettext_lazy("File"), help_text=gettext_lazy("CSV or XLSX."), widget=forms.FileInput(attrs={"accept": ".csv,.txt,.xlsx"})
+        required=False,
+        label=gettext_lazy("File"),
+        help_text=gettext_lazy("CSV or XLSX."),
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,.xlsx"}),
     )
     lines = forms.CharField(
         required=False,
@@ -207,7 +213,6 @@ class AuditDomainAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
     def changelist_view(self, request, extra_context=None):
         return super().changelist_view(request, {"has_import_permission": self.has_import_permission(request), **(extra_context or {})})
 
-    @never_cache
     def import_view(self, request):
         """First a preview with a word on every line, then the act: with bad lines only where leaving them out is asked for."""
         if not self.has_import_permission(request):
@@ -226,11 +231,16 @@ class AuditDomainAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
                 return redirect("admin:audit_auditdomain_changelist")
             groups = [(label, [line for line in lines if line.state == state]) for state, label in registering.STATES.items()]
             to_do = any(line.state in (registering.NEW, registering.CHANGE) for line in lines)
-            context |= {"preview": True, "groups": [g for g in groups if g[1]], "bad": bad, "to_do": to_do, "several": Tenant.objects.count() > 1}
+            context |= {
+                "preview": True,
+                "groups": [g for g in groups if g[1]],
+                "bad": bad,
+                "to_do": to_do,
+                "several": Tenant.objects.count() > 1,
+            }
             form = ListForm(initial={"tenant": data["tenant"], "lines": data["text"], "seen": form.digest()})
         return render(request, "admin/audit/auditdomain/import.html", {**context, "form": form, "most": lists.MAX_LINES})
 
-    @never_cache
     def export_view(self, request, kind):
         """The domains of the list as it is filtered, all pages of it."""
         if not self.has_view_permission(request):
@@ -239,6 +249,6 @@ class AuditDomainAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
             raise Http404
         try:
             domains = self.get_changelist_instance(request).get_queryset(request)
-        except admin.views.main.IncorrectLookupParameters:
+        except IncorrectLookupParameters:
             return redirect("admin:audit_auditdomain_changelist")
         return EXPORTS[kind](domains)

@@ -6,9 +6,10 @@ from django.utils.translation import gettext_lazy
 
 from audit import events, tasks
 from audit.models import WebhookEvent
+from collectors.text import clean
 
 from .history import pretty
-from .parts import ReadOnly
+from .parts import ReadOnly, log_change
 
 
 class OutcomeFilter(admin.SimpleListFilter):
@@ -31,14 +32,29 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["received_at", "tenant", "event", "event_id", "processed_at", "error"]
+    list_display = ["received_at", "tenant", "shown_event", "shown_id", "processed_at", "shown_error"]
     list_filter = [OutcomeFilter, "event", "tenant"]
-    list_select_related = ["tenant"]
     search_fields = ["event_id", "error"]
     ordering = ["-received_at"]
-    fields = ["tenant", "event", "event_id", "received_at", "processed_at", "error", "shown_payload"]
-    readonly_fields = ["shown_payload"]
+    fields = ["tenant", "shown_event", "shown_id", "received_at", "processed_at", "shown_error", "shown_payload"]
+    readonly_fields = ["shown_event", "shown_id", "shown_error", "shown_payload"]
     actions = ["retry"]
+
+    def get_queryset(self, request):
+        rows = super().get_queryset(request).select_related("tenant")
+        return rows.defer("payload", "tenant__portal_token", "tenant__webhook_secret")
+
+    @admin.display(description=gettext_lazy("event"), ordering="event")
+    def shown_event(self, event):
+        return clean(event.event)
+
+    @admin.display(description=gettext_lazy("event id"), ordering="event_id")
+    def shown_id(self, event):
+        return clean(event.event_id)
+
+    @admin.display(description=gettext_lazy("error"), ordering="error")
+    def shown_error(self, event):
+        return clean(event.error)
 
     @admin.display(description=gettext_lazy("payload"))
     def shown_payload(self, event):
@@ -49,6 +65,8 @@ class WebhookEventAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.action(description=gettext_lazy("Process again"), permissions=["retry"])
     def retry(self, request, queryset):
-        count = events.retry(queryset)
+        rows = list(queryset)
+        count = events.retry(WebhookEvent.objects.filter(pk__in=[row.pk for row in rows]))
+        log_change(request, rows, _("Processed again."))
         tasks.ring("process_events")
-        self.message_user(request, _("Processed again: %(count)d.") % {"count": count})
+        self.message_user(request, _("Events that will be processed again: %(count)d.") % {"count": count})

@@ -7,20 +7,35 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import AuditCheck, AuditRun, CheckTransition
+from collectors.text import clean_json
 
 from .parts import ReadOnly
 
 
 def pretty(value):
-    """JSON for reading; escaped."""
-    return format_html("<pre>{}</pre>", json.dumps(value, indent=2, ensure_ascii=False))
+    """JSON for reading: escaped, what is invisible made visible."""
+    return format_html("<pre>{}</pre>", json.dumps(clean_json(value), indent=2, ensure_ascii=False))
+
+
+class OfDomain(ReadOnly):
+    """Rows that belong to a domain. What is large is read on the page of one row alone."""
+
+    large: tuple[str, ...] = ()
+
+    def get_queryset(self, request):
+        rows = super().get_queryset(request).select_related("domain__tenant")
+        return rows.defer(*self.large, "domain__tenant__portal_token", "domain__tenant__webhook_secret")
+
+    @admin.display(description=_("tenant"), ordering="domain__tenant__name")
+    def tenant(self, row):
+        return row.domain.tenant.name
 
 
 @admin.register(AuditCheck)
-class AuditCheckAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["domain", "check_id", "status", "message", "since", "checked_at"]
+class AuditCheckAdmin(OfDomain, admin.ModelAdmin):
+    large = ("findings", "evidence", "message_source")
+    list_display = ["domain", "tenant", "check_id", "status", "message", "since", "checked_at"]
     list_filter = ["status", "check_id", "domain__tenant"]
-    list_select_related = ["domain"]
     search_fields = ["domain__domain"]
     ordering = ["domain__domain", "id"]
     fields = [
@@ -39,10 +54,10 @@ class AuditCheckAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(CheckTransition)
-class CheckTransitionAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["at", "domain", "check_id", "from_status", "to_status", "message"]
+class CheckTransitionAdmin(OfDomain, admin.ModelAdmin):
+    large = ("evidence_before", "evidence_after", "message_source")
+    list_display = ["at", "domain", "tenant", "check_id", "from_status", "to_status", "message"]
     list_filter = ["check_id", "to_status", "domain__tenant"]
-    list_select_related = ["domain"]
     search_fields = ["domain__domain"]
     ordering = ["-at", "-id"]
     fields = ["domain", "check_id", "at", "from_status", "to_status", "message", "shown_before", "shown_after"]
@@ -61,8 +76,12 @@ class CheckTransitionAdmin(ReadOnly, admin.ModelAdmin):
 class AuditRunAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["id", "created_at", "trigger", "tenant", "requested_by", "domains", "done", "failed", "shown_state", "finished_at"]
     list_filter = ["trigger", "tenant"]
-    list_select_related = ["tenant"]
     ordering = ["-id"]
+    fields = ["tenant", "trigger", "requested_by", "shown_state", "domains", "done", "failed", "created_at", "started_at", "finished_at"]
+    readonly_fields = ["shown_state"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).select_related("tenant").defer("tenant__portal_token", "tenant__webhook_secret")
 
     @admin.display(description=_("state"))
     def shown_state(self, run):

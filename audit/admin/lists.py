@@ -84,7 +84,7 @@ def _csv(text, delimiter, heading):
             if not any(cell.strip() for cell in cells):
                 continue
             if headed:
-                cells += [""] * (len(heading) - len(cells))
+                cells.extend([""] * (len(heading) - len(cells)))
                 rows.append(Row(reader.line_num, {name: _cell(cell) for name, cell in zip(heading, cells, strict=False) if name}))
             headed = True
     except csv.Error as error:

@@ -86,7 +86,9 @@ class DeletesWithCounts:
             if number := rows.count():
                 counts[rows.model._meta.verbose_name_plural] = number
         route = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
-        names = [format_html('{}: <a href="{}">{}</a>', capfirst(self.opts.verbose_name), reverse(route, args=[o.pk]), o) for o in objs[:100]]
+        names = [
+            format_html('{}: <a href="{}">{}</a>', capfirst(self.opts.verbose_name), reverse(route, args=[o.pk]), o) for o in objs[:100]
+        ]
         if len(objs) > len(names):
             names.append(_("and %(count)d more") % {"count": len(objs) - len(names)})
         return names, counts, set(), []

@@ -68,7 +68,9 @@ def plan(rows, *, tenant):
         if first is not line:
             same = first.wanted == line.wanted
             line.state = REPEAT if same else BAD
-            text = _("As line %(number)d.") if same else _("Line %(number)d says something else about the same domain. Remove one of the two.")
+            text = (
+                _("As line %(number)d.") if same else _("Line %(number)d says something else about the same domain. Remove one of the two.")
+            )
             line.note = text % {"number": first.number}
     _compare(list(seen.values()))
     return lines
@@ -82,20 +84,19 @@ def apply(lines, *, request):
     new = [line for line in lines if line.state == NEW]
     changed = [line.row for line in lines if line.state == CHANGE]
     with transaction.atomic():
-        made = AuditDomain.objects.bulk_create(
+        AuditDomain.objects.bulk_create(
             [AuditDomain(tenant=n.tenant, domain=n.domain, source=AuditDomain.Source.IMPORT, **n.wanted) for n in new],
             batch_size=500,
             ignore_conflicts=True,
         )
-        wanted = {(row.tenant_id, row.domain) for row in made}
-        log_change(request, [row for row in _registered(new) if (row.tenant_id, row.domain) in wanted], str(_("Imported.")), ADDITION)
+        log_change(request, _registered(new), _("Imported."), ADDITION)
         for line in lines:
             if line.state == CHANGE:
                 for name, value in line.wanted.items():
                     setattr(line.row, name, value)
         AuditDomain.objects.bulk_update(changed, ["dkim_selectors", "enabled"], batch_size=500)
         AuditDomain.objects.filter(pk__in=[row.pk for row in changed], enabled=True).request_audit()
-        log_change(request, changed, str(_("Changed by an import.")))
+        log_change(request, changed, _("Changed by an import."))
         tasks.ring()
     return len(new), len(changed)
 

@@ -9,6 +9,8 @@ from django.utils.translation import gettext_lazy
 
 from audit.models import ApiToken
 
+from .parts import SECRETS, SavesWhatChanged, log_change
+
 
 class TokenForm(forms.ModelForm):
     scopes = forms.MultipleChoiceField(
@@ -28,13 +30,15 @@ class TokenForm(forms.ModelForm):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):
+class ApiTokenAdmin(SavesWhatChanged, admin.ModelAdmin):
     form = TokenForm
-    list_display = ["name", "hint", "shown_scopes", "tenant", "created_at", "expires_at", "last_used_at", "revoked_at"]
+    list_display = ["name", "hint", "shown_scopes", "tenant", "active", "created_at", "expires_at", "last_used_at", "revoked_at"]
     list_filter = ["tenant"]
-    list_select_related = ["tenant"]
     search_fields = ["name", "hint"]
     actions = ["revoke"]
+
+    def get_queryset(self, request):
+        return super().get_queryset(request).select_related("tenant").defer(*(f"tenant__{name}" for name in SECRETS))
 
     def get_fields(self, request, obj=None):
         fields = ["name", "scopes", "tenant", "expires_at"]
@@ -61,11 +65,18 @@ class ApiTokenAdmin(admin.ModelAdmin):
         response["Cache-Control"] = "no-store"
         return response
 
+    @admin.display(description=gettext_lazy("valid"), boolean=True)
+    def active(self, token):
+        return token.active
+
     @admin.display(description=gettext_lazy("scopes"))
     def shown_scopes(self, token):
-        return ", ".join(token.scopes)
+        names = dict(ApiToken.Scope.choices)
+        return ", ".join(str(names.get(scope, scope)) for scope in token.scopes)
 
     @admin.action(description=gettext_lazy("Revoke"), permissions=["change"])
     def revoke(self, request, queryset):
-        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
-        self.message_user(request, _("Revoked: %(count)d.") % {"count": count})
+        rows = list(queryset.filter(revoked_at=None))
+        ApiToken.objects.filter(pk__in=[row.pk for row in rows]).update(revoked_at=timezone.now())
+        log_change(request, rows, _("Revoked."))
+        self.message_user(request, _("Revoked: %(count)d.") % {"count": len(rows)})

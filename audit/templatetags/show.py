@@ -15,7 +15,7 @@ from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
-from ..scoring import DomainStatus
+from audit.scoring import DomainStatus
 
 register = template.Library()
 
@@ -179,4 +179,4 @@ def chosen(filters, name):
 @register.filter
 def breakable(name):
     """A domain name that may break after its dots."""
-    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=\.)", name)))  # noqa: S308 - a constant
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=\.)", name)))

@@ -4,15 +4,15 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import npgettext
 
+from audit.models import AuditDomain, Tenant, WorkerHeartbeat
+from audit.overview import checks_by_title, overview, select
+from audit.paging import CursorError
+from audit.scoring import DomainStatus
+from audit.sentences import say
 from collectors.base import Status
 from collectors.catalogue import CHECKS
 from collectors.names import is_mixed_script
 
-from ..models import AuditDomain, Tenant, WorkerHeartbeat
-from ..overview import checks_by_title, overview, select
-from ..paging import CursorError
-from ..scoring import DomainStatus
-from ..sentences import say
 from .query import filters_of, limit_of, query_of
 
 BAR = [DomainStatus.CRITICAL, DomainStatus.WARNING, DomainStatus.UNKNOWN, DomainStatus.HEALTHY]
@@ -81,8 +81,8 @@ def _counts(data, tenant):
 
 def _strip(counts, filters, limit):
     items = []
-    for status in [*BAR, "stale"]:
-        active, status = filters.status == status, str(status)
+    for status in [*map(str, BAR), "stale"]:
+        active = filters.status == status
         if counts[status] or active or status in ("critical", "warning", "healthy"):
             url = reverse("overview") + query_of(filters, limit, status="" if active else status)
             items.append({"status": status, "n": counts[status], "word": status_word(status, counts[status]), "active": active, "url": url})

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.contrib.auth.views import LoginView
 from django.utils import timezone
 
-from ..throttle import Limit, client_address
+from audit.throttle import Limit, client_address
 
 TRIES = Limit("login", tries=20, seconds=3600)
 

@@ -9,9 +9,10 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import push_url, trigger_client_event
 
-from ..models import AuditDomain, AuditRun, Tenant
-from ..overview import select
-from ..tasks import request_run
+from audit.models import AuditDomain, AuditRun, Tenant
+from audit.overview import select
+from audit.tasks import request_run
+
 from .access import may_run, runner, viewer
 from .board import board as board_of
 from .query import MAX_ID, filters_of, limit_of, number, query_of

@@ -2,10 +2,9 @@
 
 from urllib.parse import urlencode
 
+from audit.models import AuditDomain
+from audit.overview import ORDERS, OWNERS, STATUSES, Filters
 from collectors.catalogue import core_checks
-
-from ..models import AuditDomain
-from ..overview import ORDERS, OWNERS, STATUSES, Filters
 
 PAGE, MAX_PAGE = 60, 200
 MAX_ID = 2**63 - 1

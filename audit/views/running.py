@@ -2,7 +2,7 @@
 
 from django.conf import settings
 
-from ..throttle import Limit
+from audit.throttle import Limit
 
 
 def too_many(request):

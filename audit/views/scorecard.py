@@ -9,15 +9,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from audit import overview, scorecards
+from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition
+from audit.paging import CursorError, page
+from audit.sentences import say
+from audit.tasks import request_run
 from collectors.base import Status
 from collectors.catalogue import CHECKS
 from collectors.names import DomainError, is_mixed_script, normalize_domain
 
-from .. import overview, scorecards
-from ..models import AuditCheck, AuditDomain, AuditRun, CheckTransition
-from ..paging import CursorError, page
-from ..sentences import say
-from ..tasks import request_run
 from .access import may_run, runner, viewer
 from .query import MAX_ID, filters_of, limit_of, number, query_of
 from .running import too_many

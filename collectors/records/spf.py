@@ -67,24 +67,36 @@ class _Audit:
 
 async def audit(target, net):
     """The outcome of `dns_spf`. A fault of the lookup of the record itself is raised."""
-    apex, old = await asyncio.gather(net.lookup(target.domain, "TXT"), net.lookup(target.domain, "SPF"), return_exceptions=True)
-    if isinstance(apex, BaseException):
-        raise apex
     look = _Audit(target, net)
-    # Sorted: servers turn the order around, and a fix must not change with it.
-    texts = sorted(record_text(t) for t in apex.texts if is_spf(t))
-    look.evidence = {"result": apex.result, "record": [show_bytes(t.encode("latin-1")) for t in texts]}
-    name = apex.chain[-1] if apex.chain else target.domain
-    if not texts:
-        summary = await _missing(look, apex, name, old)
-    elif len(texts) > 1:
-        summary = await _several(look, texts, name)
-    else:
-        summary = await _one(look, texts[0], name)
-    if isinstance(old, Lookup) and old.records:
-        look.evidence["type_99"] = [show_bytes(t) for t in old.texts]
+    old = asyncio.create_task(_obsolete(look))  # some servers never answer this type, so it is not waited for until the end
+    try:
+        apex = await net.lookup(target.domain, "TXT")
+        # Sorted: servers turn the order around, and a fix must not change with it.
+        texts = sorted(record_text(t) for t in apex.texts if is_spf(t))
+        look.evidence = {"result": apex.result, "record": [show_bytes(t.encode("latin-1")) for t in texts]}
+        name = apex.chain[-1] if apex.chain else target.domain
+        if not texts:
+            summary = await _missing(look, apex, name, old)
+        elif len(texts) > 1:
+            summary = await _several(look, texts, name)
+        else:
+            summary = await _one(look, texts[0], name)
+        obsolete = await old
+    finally:
+        old.cancel()
+    if obsolete:
+        look.evidence["type_99"] = [show_bytes(t) for t in obsolete]
         look.findings.append(says.type_99(bool(texts)))
     return Outcome(summary, look.findings, look.evidence)
+
+
+async def _obsolete(look):
+    """The records of type SPF (99); none where they cannot be had in time."""
+    try:
+        async with asyncio.timeout(look.net.seconds_left):
+            return (await look.net.lookup(look.domain, "SPF")).texts
+    except (Fault, TimeoutError):
+        return []
 
 
 async def _one(look, text, name):
@@ -119,7 +131,7 @@ async def _one(look, text, name):
 
 async def _several(look, texts, name):
     """More than one record: nobody evaluates any of them."""
-    trees = [await look.tree(text) for text in texts]
+    trees = [await look.tree(text) for text in texts[:MAX_LOOKUPS]]
     costs = await look.include_costs()
     for tree in trees:
         costs |= {t.text.lower().removeprefix("+"): tree.cost(t) for t in tree.record.terms}
@@ -136,7 +148,7 @@ async def _missing(look, apex, name, old):
     elsewhere = await _elsewhere(look)
     look.evidence["misplaced"] = [{"name": n, "record": text} for n, text in elsewhere]
     doubled = [(n, text) for n, text in elsewhere if n == f"{look.domain}.{look.domain}"]
-    obsolete = [record_text(t) for t in old.texts if is_spf(t)] if isinstance(old, Lookup) else []
+    obsolete = [record_text(t) for t in await old if is_spf(t)]
     drafts = [better for _t, better in almost] + obsolete + [text for _n, text in doubled + elsewhere]
     proposal = fixes.repaired(drafts[0], look.terms()) if drafts else fixes.new_record(look.terms())
     if proposal.value is None:

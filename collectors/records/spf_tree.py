@@ -13,6 +13,7 @@ from collectors.standards import spf_macros as macros
 from collectors.standards.spf_record import LOOKUP_TERMS, Record, Term, is_spf, record_text, scan
 
 MAX_NAMES = 16  # names that are asked for; ten includes are the limit of a working record
+MAX_TERMS = 20  # includes of one record that are followed
 MAX_BRANCHES = 60  # a name may stand in the tree many times
 
 # Nobody sends from these, so ranges that leave them out still cover the internet (IANA special-purpose registries).
@@ -93,7 +94,7 @@ class _Reader:
         if branch.record.errors:
             branch.problem = "syntax"
         path = (*path, branch.domain)
-        terms = [t for t in branch.record.effective if t.name in ("include", "redirect")]
+        terms = [t for t in branch.record.effective if t.name in ("include", "redirect")][:MAX_TERMS]
         for term in terms:
             branch.into[term.index] = Branch(
                 self._target(term, branch.domain), problem="cut", via=term, parent=branch.domain, variable=macros.uses(term.spec, "slihpv")

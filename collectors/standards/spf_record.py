@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from .spf_macros import EXPLANATION_LETTERS, DomainSpecError, MacroError, read_domain_spec, read_macros, uses
@@ -104,10 +105,12 @@ def parse(text):
     """The Record in `text`; raises SpfSyntaxError for the first term that is wrong, wherever it stands (section 4.6)."""
     record = scan(text)
     if record.errors:
-        raise record.errors[0]
+        first = record.errors[0]
+        raise SpfSyntaxError(first.why, first.term, first.index, first.offset)  # a copy: the record is shared
     return record
 
 
+@lru_cache(maxsize=500)  # the includes of large providers stand in most records
 def scan(text):
     """The Record in `text`, its wrong terms in `errors`; never raises."""
     terms, errors, seen, offset = [], [], set(), len(VERSION)

@@ -11,8 +11,7 @@ from audit import store
 from audit.models import AuditDomain
 from collectors.base import Action, Fix, Record
 from collectors.text import _
-
-from ..audit.factories import audit, make_domain, make_operator, make_result, make_tenant, make_worker
+from tests.audit.factories import audit, make_domain, make_operator, make_result, make_tenant, make_worker
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 XSS = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
@@ -24,8 +23,12 @@ def fleet():
     make_worker(seen=timezone.now() + timedelta(hours=1))
     bad = make_domain("bad.pt", checks={})
     audit(bad, dns_spf="fail", dns_dmarc="warn", dns_mx="unknown")
-    fix = Fix(_("Replace it."), (Record("TXT", "bad.pt", "v=spf1 ip4:203.0.113.25 " + "include:a.test " * 20 + "-all", Action.REPLACE, "v=spf1 -all"),
-                                 Record("TXT", "bad.pt", "v=spf1 +all", Action.REMOVE, "v=spf1 +all")))  # fmt: skip
+    long = "v=spf1 ip4:203.0.113.25 " + "include:a.test " * 20 + "-all"
+    records = (
+        Record("TXT", "bad.pt", long, Action.REPLACE, "v=spf1 -all"),
+        Record("TXT", "bad.pt", "v=spf1 +all", Action.REMOVE, "v=spf1 +all"),
+    )
+    fix = Fix(_("Replace it."), records)
     store.record(bad, {"dns_spf": make_result("dns_spf", "fail", fix=fix)}, begun_at=timezone.now())
     make_domain("раypal.a-very-long-name-that-goes-on-and-on-and-on.pt", checks={"dns_mx": "warn"})
     make_domain("new.pt")

@@ -9,8 +9,7 @@ from playwright.sync_api import expect
 from audit.models import AuditDomain, AuditRun
 from collectors.base import Action, Fix, Record
 from collectors.text import _
-
-from ..audit.factories import audit, make_domain, make_domains, make_operator, make_result, make_tenant, make_viewer, make_worker
+from tests.audit.factories import audit, make_domain, make_domains, make_operator, make_result, make_tenant, make_viewer, make_worker
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SPF = "v=spf1 include:_spf.google.com include:_spf.host.test ~all"

@@ -17,6 +17,7 @@ from .portal_server import TOKEN, PortalServer
 
 PATHS = {what: "/api/v1/domains/{domain}/" + what for what in ("carbonio", "nginx", "certificate")}
 CARBONIO = {"status": "active", "services": {"mta": "running"}, "accounts": 3, "dkim": {"selector": "s1", "public_key": "AAAA"}}
+CONTEXT = ssl.create_default_context()  # costly to make, so made once
 NGINX = {"vhost": True, "server_names": ["webmail.kunde.test"], "tls": True, "config_ok": True, "running": True}
 
 
@@ -32,7 +33,7 @@ def ask(portal, what="carbonio", *, times=1, seconds=5.0, token=TOKEN, domain="k
     """The outcomes of asking one after the other: answers and faults."""
 
     async def main():
-        client = PortalClient(PATHS, clock=clock, context=context)
+        client = PortalClient(PATHS, clock=clock, context=context or CONTEXT)
         try:
             return [
                 await outcome(client, portal.url if url is None else url, what, token=token, domain=domain, seconds=seconds)
