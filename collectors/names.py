@@ -2,7 +2,6 @@
 
 import re
 from functools import cache
-from ipaddress import ip_address
 
 import idna
 
@@ -49,7 +48,7 @@ def normalize_domain(text):
         raise DomainError(
             _("“{name}” is not a domain name: its parts are letters, digits and inner hyphens, 1 to 63 of them.", name=text[:100])
         )
-    if _NUMBER.fullmatch(labels[-1]) or _is_address(ascii_name):
+    if _NUMBER.fullmatch(labels[-1]):  # as browsers and inet_aton() tell an address from a name
         raise DomainError(_("“{name}” is an address, not a domain name.", name=text[:100]))
     if len(labels) < 2:
         raise DomainError(_("“{name}” has a single part; a mail domain has at least two, such as example.com.", name=text[:100]))
@@ -68,14 +67,6 @@ def _alabel(label):
     if label.isascii() and not label.startswith("xn--"):
         return label
     return idna.alabel(label).decode()
-
-
-def _is_address(name):
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def to_unicode(domain):

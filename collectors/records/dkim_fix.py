@@ -55,7 +55,7 @@ def publish(seen, signing, *, owner=Owner.CUSTOMER, present=True):
         rest = (Record("TXT", seen.holder, text, Action.REMOVE, text) for text in current if text != right)
         return Fix(_("Keep the record with the server's key and remove the rest."), tuple(rest))
     first, *rest = current or [None]
-    new = Record("TXT", seen.holder, signing.record, Action.REPLACE if first else Action.ADD, first)
+    new = Record("TXT", seen.holder, signing.record, Action.ADD if first is None else Action.REPLACE, first)
     return Fix(_("Publish the server's key in this TXT record."), (new, *(Record("TXT", seen.holder, t, Action.REMOVE, t) for t in rest)))
 
 

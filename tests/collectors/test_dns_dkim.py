@@ -365,6 +365,11 @@ def test_what_cannot_be_mended_is_to_be_had_from_the_operator(text):
     assert finding.fix.records == () and "Ask the operator" in finding.fix.text
 
 
+def test_an_empty_text_is_replaced_and_not_added_to():
+    finding = only(check({NAME: [""]}, signs())[0], "dkim_syntax")
+    assert records(finding) == [("replace", "TXT", NAME, RECORD, "")]
+
+
 def test_a_weak_key_needs_a_new_one_first():
     finding = only(check({NAME: f"v=DKIM1; p={keys.spki(1024)}"}, signs(key=keys.spki(1024)))[0], "dkim_key_weak")
     assert finding.fix.records == ()

@@ -18,6 +18,7 @@ import pytest
 from collectors import net_dns
 from collectors.net import Network
 from collectors.net_dns import DnsClient, DnsFault, Limit
+from collectors.text import clean_json
 from mock_tenant.dnsserver import DnsServer
 
 from .lab import config, target
@@ -289,8 +290,6 @@ def test_case_34_evidence_of_many_records_is_cut():
         await net.lookup("kunde.test", "TXT")
         await network.close()
         return net.seen()
-
-    from collectors.text import clean_json
 
     with DnsServer({"names": {"kunde.test": {"TXT": [{"generate": 300, "format": "text {i}"}]}}}) as server:
         records = clean_json(asyncio.run(seen(server)))["lookups"][0]["records"]

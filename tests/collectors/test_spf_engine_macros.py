@@ -196,3 +196,14 @@ def test_a_hostile_explanation_is_cut():
 )
 def test_no_sender_makes_it_raise(sender):
     assert check("v=spf1 exists:%{l}.%{o}.x.test include:%{s}.test exp=%{S} -all", sender=sender).result in ("fail", "permerror")
+
+
+def test_a_policy_can_demand_a_helo_name_that_resolves():
+    zone = {
+        "e.d.test": txt("v=spf1 -include:_helo.%{d2} ip4:192.0.2.0/24 -all"),
+        "_helo.d.test": txt("v=spf1 -a:%{h} +all"),
+        "mail.d.test": {"A": ["192.0.2.10"]},
+    }
+    assert check(zone, domain="e.d.test", helo="OEMCOMPUTER").result == "fail"
+    assert check(zone, domain="e.d.test", helo="mail.d.test").result == "pass"
+    assert check(zone, domain="e.d.test", helo="mail.d.test", ip="198.51.100.9").result == "fail"

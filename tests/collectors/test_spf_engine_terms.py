@@ -82,6 +82,7 @@ v=spf1 ip6:fe80::1%25eth0 -all|bad_address|ip6:fe80::1%25eth0
 v=spf1 ip6:[2001:db8::1] -all|bad_address|ip6:[2001:db8::1]
 v=spf1 ipv4:192.0.2.10 -all|unknown_mechanism|ipv4:192.0.2.10
 v=spf1 redirect -all|unknown_mechanism|redirect
+v=spf1 redirect:a.test -all|unknown_mechanism|redirect:a.test
 v=spf1 redirect= |argument_missing|redirect=
 v=spf1 redirect=a.test redirect=a.test|duplicate_modifier|redirect=a.test
 v=spf1 redirect=-all|bad_domain|redirect=-all
