@@ -1,32 +1,51 @@
 #!/usr/bin/env bash
-# Bring locale/ in step with the code and compile it (needs gettext). With --check: fail if that would change anything.
+# Bring locale/ in step with the code and compile it (needs gettext). With --check: change nothing, and fail where the
+# translations are not in step, not complete, or not compiled.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
+command -v msgfmt >/dev/null || die "gettext is missing (Debian: apt-get install gettext)"
 setup_venv requirements-dev.txt
-command -v msgfmt >/dev/null || { echo "gettext is missing (Debian: apt-get install gettext)" >&2; exit 1; }
 po=locale/pt/LC_MESSAGES/django.po
-before=$(mktemp)
-cp "$po" "$before"
-"$VENV/bin/python" manage.py makemessages -l pt --no-location --no-wrap --no-obsolete --add-location never \
-  --ignore '.venv/*' --ignore 'tests/*' --ignore 'staticfiles/*' --ignore 'mock_tenant/*' >/dev/null
+mo=${po%.po}.mo
+tmp=$(mktemp -d)
+mode=${1:-}
+case $mode in "" | --check) ;; *) die "usage: scripts/translate.sh [--check]" ;; esac
+
+# makemessages works in place, so a check puts the file back, whatever happens.
+cp -p "$po" "$tmp/before.po"
+finish() {
+  [ "$mode" != "--check" ] || cp -p "$tmp/before.po" "$po"
+  rm -rf "$tmp"
+}
+trap finish EXIT
+
+ignore=()
+for entry in * .[!.]*; do
+  case $entry in
+    audit | collectors | ligbox | locale | templates) ;;
+    *) [ ! -d "$entry" ] || ignore+=(--ignore "$entry/*") ;;
+  esac
+done
+"$VENV/bin/python" manage.py makemessages -l pt --no-location --no-wrap --no-obsolete "${ignore[@]}" >/dev/null
 sed -i '/^"POT-Creation-Date:/d' "$po"
-if [ "${1:-}" = "--check" ]; then
-  if ! cmp -s "$before" "$po"; then
-    diff "$before" "$po" | head -40 >&2
-    cp "$before" "$po"
-    echo "locale/ is not in step with the code: run scripts/translate.sh and translate what is new" >&2
-    exit 1
+
+counts=$(LC_ALL=C msgfmt --check --statistics -o "$tmp/new.mo" "$po" 2>&1) || die "$counts"
+incomplete=$(grep -E 'fuzzy|untranslated' <<<"$counts" || true)
+
+if [ "$mode" = "--check" ]; then
+  # Without comments: the flags that xgettext guesses differ from version to version.
+  said() { grep -v '^#' "$1" || true; }
+  if ! diff <(said "$tmp/before.po") <(said "$po") >"$tmp/diff"; then
+    head -40 "$tmp/diff" >&2
+    die "locale/ is not in step with the code: run scripts/translate.sh and translate what is new"
   fi
-  compiled=$(mktemp)
-  msgfmt --check -o "$compiled" "$po"
-  cmp -s "$compiled" "${po%.po}.mo" || { echo "the compiled translations are old: run scripts/translate.sh" >&2; exit 1; }
-  missing=$(msgattrib --untranslated --no-obsolete "$po" | grep -c '^msgid' || true)
-  fuzzy=$(msgattrib --only-fuzzy --no-obsolete "$po" | grep -c '^msgid' || true)
-  if [ "$missing" -gt 1 ] || [ "$fuzzy" -gt 1 ]; then
-    echo "$po: $missing untranslated, $fuzzy fuzzy" >&2
-    exit 1
-  fi
+  [ -z "$incomplete" ] || die "$po: $incomplete"
+  # Unpacked: two versions of msgfmt lay the same translations out differently.
+  words() { msgunfmt --sort-output "$1"; }
+  cmp -s <(words "$tmp/new.mo") <(words "$mo") || die "$mo is old: run scripts/translate.sh"
 else
-  msgfmt --check -o "${po%.po}.mo" "$po"
+  cp "$tmp/new.mo" "$mo"
+  echo "$counts"
+  [ -z "$incomplete" ] || echo "translate what is missing in $po, remove its fuzzy flags, and run this again" >&2
 fi

@@ -58,12 +58,13 @@ class ListForm(forms.Form):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.fields["lines"].validators = []  # a NUL is a fault of its line, which says so
-        tenants = self.fields["tenant"].queryset.values_list("pk", flat=True)[:2]
-        if len(tenants) == 1:
-            self.fields["tenant"].initial = tenants[0]
+        tenants = self.fields["tenant"].queryset[:2]
+        self.only = tenants[0] if len(tenants) == 1 else None  # a single tenant needs no naming
+        self.fields["tenant"].initial = self.only
 
     def clean(self):
         cleaned = super().clean()
+        cleaned["tenant"] = cleaned.get("tenant") or self.only
         upload = cleaned.get("file")
         try:
             text = lists.text_of(upload) if upload else cleaned.get("lines") or ""

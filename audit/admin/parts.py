@@ -118,4 +118,4 @@ def one_a_line(model, name, help_text=""):
         for validator in field.validators:
             validator(lines)
 
-    return LinesField(check=check, label=field.verbose_name, help_text=help_text or gettext_lazy("One a line."))
+    return LinesField(check=check, label=capfirst(field.verbose_name), help_text=help_text or gettext_lazy("One a line."))

@@ -28,6 +28,7 @@ class TenantForm(forms.ModelForm):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         for name in set(SECRETS) & set(self.fields):
+            self.fields[name].has_changed = lambda _stored, typed: bool(typed)  # empty: kept
             if getattr(self.instance, name):
                 self.fields[name].help_text = _("Stored; leave empty to keep it.")
             else:

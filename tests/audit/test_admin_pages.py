@@ -12,7 +12,18 @@ from django_q.models import OrmQ, Schedule, Success
 from audit.models import ApiToken, AuditCheck, AuditDomain, AuditRun, CheckTransition, Tenant, WebhookEvent
 from audit.views.login import Login
 from collectors.base import Owner
-from tests.audit.factories import audit, make_admin, make_domain, make_domains, make_operator, make_result, make_tenant, make_token, make_user, make_viewer
+from tests.audit.factories import (
+    audit,
+    make_admin,
+    make_domain,
+    make_domains,
+    make_operator,
+    make_result,
+    make_tenant,
+    make_token,
+    make_user,
+    make_viewer,
+)
 
 pytestmark = pytest.mark.django_db
 XSS = ['<script>alert(1)</script>"><img src=x onerror=alert(1)>{{7*7}}</title>', "javascript:alert(1)"]  # each fits the shortest field
@@ -43,14 +54,19 @@ def fill(text="text"):
     AuditRun.objects.ask(tenant=tenant, domains=AuditDomain.objects.all(), trigger="manual", by=text[:150], scope="")
     WebhookEvent.objects.create(tenant=tenant, event_id=text[:255], event=text[:100], payload={"data": {"domain": text}}, error=text[:500])
     make_token(name=text[:100])
-    Success.objects.create(id="a" * 32, name="task", func="audit.tasks.tick", started=timezone.now(), stopped=timezone.now(), success=True, result=text)
+    Success.objects.create(
+        id="a" * 32, name="task", func="audit.tasks.tick", started=timezone.now(), stopped=timezone.now(), success=True, result=text
+    )
     return domain
 
 
 def pages():
     """Every address of the administration for the rows that are there."""
     found = [reverse("admin:index"), reverse("admin:password_change"), reverse("admin:app_list", args=["audit"])]
-    found += [reverse("admin:audit_auditdomain_import"), *(reverse("admin:audit_auditdomain_export", args=[kind]) for kind in ("csv", "xlsx"))]
+    found += [
+        reverse("admin:audit_auditdomain_import"),
+        *(reverse("admin:audit_auditdomain_export", args=[kind]) for kind in ("csv", "xlsx")),
+    ]
     for model in admin.site._registry:
         found += [url(model), url(model, "add")]
         row = model.objects.order_by("-pk").first()
@@ -79,7 +95,10 @@ def test_every_page_answers_a_superuser_with_full_tables(client):
     LogEntry.objects.log_actions(user.pk, AuditDomain.objects.all(), 2, "Changed.")
     as_user(client, user)
     read_only = {AuditCheck, CheckTransition, AuditRun, WebhookEvent}
-    no_add = {*(url(m, "add") for m in read_only), *(url(m, "add") for m in admin.site._registry if m.__name__ in ("Success", "Failure", "OrmQ"))}
+    no_add = {
+        *(url(m, "add") for m in read_only),
+        *(url(m, "add") for m in admin.site._registry if m.__name__ in ("Success", "Failure", "OrmQ")),
+    }
     no_delete = {url(m, "delete", m.objects.order_by("-pk").first().pk) for m in read_only}
     for path in pages():
         assert status(client, path) == (403 if path in no_add | no_delete else 200), path
@@ -175,7 +194,7 @@ def test_case_161_what_strangers_write_is_text(client, text):
         if "/export/" in path or path.endswith("/add/"):
             continue
         html = client.get(path).content.decode("utf-8")
-        assert "<script>alert" not in html and "<img src=x" not in html and "href=\"javascript:" not in html, path
+        assert "<script>alert" not in html and "<img src=x" not in html and 'href="javascript:' not in html, path
         assert "49" not in re.findall(r">\s*49\s*<", html)
         assert "</title>" not in html.partition("</title>")[2], path
 

@@ -30,7 +30,7 @@ def secret_in(html):
 def test_adding_one_shows_its_secret_once_and_it_works(admin, caplog):
     caplog.set_level(logging.DEBUG)
     response = admin.post(LIST + "add/", FORM)
-    assert response.status_code == 200 and response["Cache-Control"] == "no-store"
+    assert response.status_code == 200 and "no-store" in response["Cache-Control"]
     secret = secret_in(response.content.decode())
     token = find_token(secret)
     assert (token.name, token.scopes, token.tenant) == ("monitoring", ["read", "run"], None)
@@ -50,7 +50,13 @@ def test_every_button_leads_to_the_secret(admin, button):
 
 
 def test_a_form_with_a_mistake_makes_no_token(admin):
-    for change in ({"name": ""}, {"scopes": []}, {"scopes": ["admin"]}, {"expires_at_0": "tomorrow", "expires_at_1": "x"}, {"tenant": "99"}):
+    for change in (
+        {"name": ""},
+        {"scopes": []},
+        {"scopes": ["admin"]},
+        {"expires_at_0": "tomorrow", "expires_at_1": "x"},
+        {"tenant": "99"},
+    ):
         response = admin.post(LIST + "add/", {**FORM, **change})
         assert response.status_code == 200 and 'id="secret"' not in response.content.decode() and response.context["errors"], change
     assert not ApiToken.objects.exists()

@@ -115,7 +115,7 @@ def test_case_47_fan_out_is_bounded():
     names = {f"m{i}.test": {"MX": [[j, f"x{i}-{j}.test"] for j in range(10)]} for i in range(10)}
     names |= {f"x{i}-{j}.test": {"A": ["198.51.100.1"]} for i in range(10) for j in range(10)}
     result, server = spf("v=spf1 " + " ".join(f"mx:m{i}.test" for i in range(10)) + " -all", names=names)
-    assert result.status == Status.FAIL and "spf_too_many_queries" in codes(result)
+    assert codes(result) == ["spf_too_many_queries", "spf_lookups_near_limit"]
     assert len(server.queries) <= 40
     names = {f"i{i}.test": {"TXT": ["v=spf1 " + " ".join(f"include:j{i}-{j}.test" for j in range(10)) + " -all"]} for i in range(10)}
     names |= {f"j{i}-{j}.test": {"TXT": ["v=spf1 -all"]} for i in range(10) for j in range(10)}

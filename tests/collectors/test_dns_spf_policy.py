@@ -32,6 +32,12 @@ def test_the_hosts_own_include_is_the_hosts_to_publish():
     assert (finding(result, "spf_include_missing").owner, finding(result, "spf_include_missing").fix) == ("host", None)
 
 
+def test_the_hosts_own_include_stays_in_the_fix_of_another_fault():
+    result, _server = spf("v=spf1 include:_spf.host.test ?all", names={"_spf.host.test": {"TXT": ["other"]}})
+    assert codes(result) == ["spf_include_missing", "spf_all_neutral"]
+    assert values(result, "spf_all_neutral") == [("replace", "v=spf1 include:_spf.host.test ~all")]
+
+
 def test_an_include_that_depends_on_the_address_is_judged_for_ours_only():
     record = "v=spf1 include:_spf.host.test include:%{i}.x.test -all"
     assert found(record) == []

@@ -33,14 +33,17 @@ def sentences():
 
 
 def finding_codes():
-    """Every code that a finding or a fault may carry: string literals of that form, but for the checks' own ids."""
+    """Every code that a finding or a fault may carry: string literals of that form, but for the checks' own ids, and
+    whatever a finding is made with."""
     from collectors.catalogue import CHECKS
 
     found = set()
-    for path, tree in trees():
+    for _path, tree in trees():
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and CODE.fullmatch(node.value):
                 found.add(node.value)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FINDINGS:
+                found.update(arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant))
     return found - set(CHECKS) - NOT_CODES
 
 
