@@ -119,6 +119,11 @@ class Audit:
             self._shared[key] = task
         return self._shared[key]
 
+    def forget(self, key, task):
+        """Let the next caller of `once(key)` begin anew, unless somebody has done so already."""
+        if self._shared.get(key) is task:
+            del self._shared[key]
+
     async def close(self):
         """End what no check waits for any more."""
         for task in self._shared.values():
@@ -152,14 +157,28 @@ class Net:
     async def lookup(self, name, rdtype) -> Lookup:
         """One lookup of an absolute name: records, NODATA or NXDOMAIN; raises DnsFault for everything else."""
         key = (name.lower().removesuffix("."), rdtype)
-        task = self._audit.once(("dns", *key), lambda: self._network.dns.lookup(*key, limit=self._limit, fresh=self._audit.fresh))
         try:
-            found = await asyncio.shield(task)
+            found = await self._shared_lookup(key)
         except DnsFault as fault:
             self._lookups[key] = {"name": key[0], "type": rdtype, "result": fault.code}
             raise
         self._lookups[key] = found.evidence()
         return found
+
+    async def _shared_lookup(self, key):
+        """The audit's lookup of this name and type; one that ended at another check's limit is asked anew on our own."""
+
+        def ask():
+            return self._network.dns.lookup(*key, limit=self._limit, fresh=self._audit.fresh)
+
+        task = self._audit.once(("dns", *key), ask)
+        try:
+            return await asyncio.shield(task)
+        except DnsFault as fault:
+            if fault.code != "dns_limit" or self._limit.left <= 0:
+                raise
+            self._audit.forget(("dns", *key), task)
+            return await asyncio.shield(self._audit.once(("dns", *key), ask))
 
     @property
     def resolver(self):

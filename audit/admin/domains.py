@@ -97,7 +97,7 @@ class CheckInline(ReadOnly, admin.TabularInline):
 class AuditDomainAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
     form = DomainForm
     change_list_template = "admin/audit/auditdomain/change_list.html"
-    list_display = ["unicode", "tenant", "score", "status", "source", "last_audit_at", "next_audit_at", "enabled", "scorecard"]
+    list_display = ["unicode", "tenant", "score", "status", "source", "last_audit_at", "enabled", "scorecard"]
     list_filter = ["status", "tenant", "source", "enabled", "needs_customer", "needs_host"]
     list_select_related = ["tenant"]
     search_fields = ["domain"]

@@ -17,7 +17,7 @@ class TokenForm(forms.ModelForm):
         choices=ApiToken.Scope.choices,
         initial=[ApiToken.Scope.READ],
         widget=forms.CheckboxSelectMultiple,
-        label=gettext_lazy("scopes"),
+        label=gettext_lazy("Scopes"),
         help_text=gettext_lazy("Who may run audits may also read."),
     )
 

@@ -140,6 +140,11 @@ def test_case_53_two_records_become_one_and_a_removal():
     assert values(result, "spf_multiple") == [("replace", "v=spf1 include:_spf.host.test mx -all"), ("remove", "v=spf1 mx -all")]
 
 
+def test_the_order_of_the_answer_does_not_change_the_fix():
+    fixes = [values(spf(*records)[0], "spf_multiple") for records in ((GOOD, "v=spf1 mx -all"), ("v=spf1 mx -all", GOOD))]
+    assert fixes[0] == fixes[1]
+
+
 def test_two_records_at_an_included_name_are_named():
     result, _server = spf(
         "v=spf1 include:two.test include:_spf.host.test -all", names={"two.test": {"TXT": ["v=spf1 -all", "v=spf1 ~all"]}}
