@@ -29,6 +29,7 @@ def fill(count):
     from collectors.base import core_checks
 
     chance, now = random.Random(1), timezone.now()
+    later = now + timedelta(hours=1)
     tenants = [Tenant.objects.create(name=f"VM{n}") for n in range(5)]
     for start in range(0, count, 2000):
         domains, statuses = [], []
@@ -37,12 +38,8 @@ def fill(count):
             if chance.random() < 0.1:
                 found[chance.choice(list(found))] = chance.choice(["fail", "warn", "unknown"])
             status = domain_status(found)
-            domains.append(
-                AuditDomain(
-                    tenant=tenants[n % 5], domain=f"d{n}.example.pt", score=score(found), status=status, severity=status.rank,
-                    last_audit_at=now, next_audit_at=now + timedelta(hours=1, seconds=chance.random() * 600),
-                )  # fmt: skip
-            )
+            state = {"score": score(found), "status": status, "severity": status.rank, "last_audit_at": now, "next_audit_at": later}
+            domains.append(AuditDomain(tenant=tenants[n % 5], domain=f"d{n}.example.pt", **state))
             statuses.append(found)
         domains = AuditDomain.objects.bulk_create(domains)
         AuditCheck.objects.bulk_create(
@@ -99,7 +96,8 @@ def main():
     for path, few in results[options.few].items():
         many = results[options.many][path]
         print(f"{path}: {options.few} domains {few['median']:.1f} ms ({few['min']:.1f}..{few['max']:.1f}), ", end="")
-        print(f"{options.many} domains {many['median']:.1f} ms ({many['min']:.1f}..{many['max']:.1f}), ratio {many['median'] / few['median']:.2f}")
+        print(f"{options.many} domains {many['median']:.1f} ms ({many['min']:.1f}..{many['max']:.1f}), ", end="")
+        print(f"ratio {many['median'] / few['median']:.2f}")
     return None
 
 

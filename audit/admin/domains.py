@@ -224,7 +224,7 @@ class AuditDomainAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
             data = form.cleaned_data
             lines = registering.plan(data["rows"], tenant=data["tenant"])
             bad = [line for line in lines if line.state == registering.BAD]
-            agreed = "leave_out" in request.POST if bad else "confirm" in request.POST
+            agreed = "leave_out" in request.POST or "confirm" in request.POST
             if agreed and data["seen"] == form.digest():
                 added, changed = registering.apply(lines, request=request)
                 values = {"added": added, "changed": changed}

@@ -1,6 +1,6 @@
 """Does an enforceable DMARC policy with reports apply to the domain? (RFC 9989, RFC 9990)"""
 
-from collectors.base import Fault, Outcome, fail
+from collectors.base import Fault, Finding, Outcome, fail
 from collectors.standards import dmarc
 from collectors.text import _
 
@@ -27,7 +27,7 @@ async def audit(target, net) -> Outcome:
         finding = _not_dmarc(name, at.own, target) or await _misplaced(name, target, lookup) or _missing(name, at.own, target)
         return Outcome(finding.message, [finding], evidence)
 
-    findings = []
+    findings: list[Finding] = []
     if at.inherited:
         findings += filter(None, [_not_dmarc(name, at.own, target)])
     record, exists = at.found.record, True

@@ -62,12 +62,10 @@ async def audit(target, net):
         return Outcome(says, [fail("mx_null", says, fix=fix)], evidence)
     findings = []
     if len(exchanges) < len(found):
-        says = _("A null MX (“0 .”) stands beside other exchanges: the set contradicts itself, and some senders refuse to deliver.")
+        says = _("A null MX (“0 .”) stands beside other MX records: they contradict each other, and some senders refuse to deliver.")
         findings.append(fail("mx_null_mixed", says, fix=fix))
     for literal in (x for x in exchanges if x.is_literal):
-        says = _(
-            "The exchange “{host}” is an address; an MX record takes a host name, and senders do not deliver there.", host=literal.host
-        )
+        says = _("An MX record names “{host}”, an address; it takes a host name, and senders do not deliver there.", host=literal.host)
         findings.append(fail("mx_target_is_ip", says, fix=fix))
     if target.mail_hosts:
         findings += _ours([x for x in exchanges if not x.is_literal], target, fix)
@@ -93,7 +91,11 @@ def _unique(exchanges):
 async def _absent(lookup, name, target, net, evidence):
     fix = fixes.record_set(name, [], target.mail_hosts)
     if lookup.result == "NXDOMAIN":
-        says = _("The domain {name} does not exist in DNS: no mail can be delivered to it.", name=name)
+        says = _(
+            "The domain {name} does not exist in DNS: no mail can be delivered to it. See that it is registered and its name servers "
+            "know it.",
+            name=name,
+        )
         return Outcome(says, [fail("mx_domain_not_found", says, fix=fix)], evidence)
     try:
         address = await net.addresses(name)
@@ -120,12 +122,12 @@ def _ours(exchanges, target, fix):
         doubled = next((x for x in foreign if any(same_name(x.host, f"{h}.{target.domain}") for h in target.mail_hosts)), None)
         if doubled:
             says = _(
-                "The exchange is {host}: the domain was added to the server's name. Mail does not reach the mail server; end the name "
-                "with a dot, or choose “absolute name”, when entering it.",
+                "The MX record names {host}: the domain was added to the server's name. Mail does not reach the mail server; end the "
+                "name with a dot, or choose “absolute name”, when entering it.",
                 host=doubled.host,
             )
         else:
-            says = _("None of the exchanges is the mail server ({hosts}): mail goes elsewhere.", hosts=", ".join(target.mail_hosts))
+            says = _("None of the MX records names the mail server ({hosts}): mail goes elsewhere.", hosts=", ".join(target.mail_hosts))
         return [fail("mx_not_ours", says, fix=fix)]
     findings = []
     first = [x for x in foreign if x.preference < best]
@@ -190,13 +192,13 @@ def _reach(seen, target, fix):
     nowhere = [s for s in seen if s.addresses and not s.addresses.all]
     for s in nowhere:
         all_of_ours = s in ours and all(o in nowhere for o in ours)
-        says = _("The exchange {host} has no address: mail cannot be delivered there.", host=s.exchange.host)
+        says = _("{host}, which an MX record names, has no address: mail cannot be delivered there.", host=s.exchange.host)
         findings.append((fail if all_of_ours else warn)("mx_target_unresolvable", says, **_cure(s, target, fix)))
     for s in seen:
         host = s.exchange.host
         if s.alias:
             says = _(
-                "The exchange {host} is an alias of {to}; an MX record must not name one, and some senders refuse it.",
+                "{host} is an alias of {to}; an MX record must not name an alias, and some senders refuse it.",
                 host=host,
                 to=s.alias,
             )
@@ -204,7 +206,9 @@ def _reach(seen, target, fix):
         if s.addresses and s.addresses.all and not s.addresses.reachable:
             listed = ", ".join(s.addresses.all[:4])
             says = _(
-                "The exchange {host} has no address on the internet ({addresses}): senders cannot reach it.", host=host, addresses=listed
+                "{host}, which an MX record names, has no address on the internet ({addresses}): senders cannot reach it.",
+                host=host,
+                addresses=listed,
             )
             findings.append(fail("mx_target_private", says, **_cure(s, target, fix)))
         if s.fault and s in ours:

@@ -236,7 +236,8 @@ def missing(result, fix, almost=""):
         )
     elif result == "NXDOMAIN":
         message = _(
-            "The domain does not exist in DNS (NXDOMAIN), so it has no SPF record, and its mail is not trusted. Publish the domain."
+            "The domain does not exist in DNS (NXDOMAIN), so it has no SPF record, and its mail is not trusted. See that it is "
+            "registered and its name servers know it."
         )
     else:
         message = _("The domain has no SPF record, so receivers cannot tell your mail from forged mail. Publish one.")

@@ -1,0 +1,50 @@
+"""The administration in a real browser: no error, no breach of the policy, nothing wider than the screen, in light and dark."""
+
+import pytest
+from django.urls import reverse
+
+from audit.models import ApiToken, AuditDomain
+from tests.audit.factories import make_admin, make_tenant
+from tests.audit.test_admin_pages import XSS, fill, pages
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1400), ("dark", 1400), ("light", 390)])
+def test_every_page_is_quiet_and_fits(new_page, scheme, width):
+    user = make_admin()
+    fill(XSS[0])
+    page = new_page(user, color_scheme=scheme, width=width, allow=(403,))
+    for path in pages():
+        if "/export/" in path:
+            continue
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+
+
+def test_the_date_picker_works_and_the_new_secret_is_shown(new_page):
+    page = new_page(make_admin())
+    page.goto(reverse("admin:audit_apitoken_add"))
+    page.fill("[name=name]", "monitoring")
+    page.click(".date-icon")
+    page.click(".calendarbox td a >> nth=10")
+    page.click(".clock-icon")
+    page.click(".clockbox li a >> nth=1")
+    page.click("[name=_save]")
+    secret = page.input_value("#secret")
+    token = ApiToken.objects.get()
+    assert token.digest == ApiToken.digest_of(secret) and token.expires_at
+
+
+def test_a_list_is_pasted_looked_at_and_imported(new_page):
+    make_tenant()
+    page = new_page(make_admin(), width=390)
+    page.goto(reverse("admin:audit_auditdomain_import"))
+    page.fill("[name=lines]", "\nnovo.pt\nbücher.example\n<img src=x onerror=alert(1)>.pt")
+    page.click("[name=look]")
+    assert page.locator(".is-bad").count() == 1 and page.locator(".is-new").count() == 2
+    page.fill("[name=lines]", "\nnovo.pt\nbücher.example\n")
+    page.click("[name=look]")
+    page.click("[name=confirm]")
+    assert "Registered, to be audited now: 2" in page.inner_text(".messagelist")
+    assert AuditDomain.objects.count() == 2
