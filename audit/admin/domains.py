@@ -31,6 +31,11 @@ class DomainForm(forms.ModelForm):
         model = AuditDomain
         fields = ["tenant", "domain", "dkim_selectors", "enabled"]
 
+    def clean(self):
+        if not self.instance._state.adding:
+            self.instance.clean = lambda: None  # the name was judged when it was registered; the list of public suffixes grows
+        return super().clean()
+
 
 class ListForm(forms.Form):
     """A list of domains, pasted or as a file; `text` of the cleaned data is whichever was given."""
@@ -224,7 +229,7 @@ class AuditDomainAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
             data = form.cleaned_data
             lines = registering.plan(data["rows"], tenant=data["tenant"])
             bad = [line for line in lines if line.state == registering.BAD]
-            agreed = "leave_out" in request.POST or "confirm" in request.POST
+            agreed = "leave_out" in request.POST if bad else "confirm" in request.POST
             if agreed and data["seen"] == form.digest():
                 added, changed = registering.apply(lines, request=request)
                 values = {"added": added, "changed": changed}

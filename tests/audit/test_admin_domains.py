@@ -98,6 +98,20 @@ def test_changing_keeps_the_name_and_what_the_worker_writes_meanwhile(operator, 
     assert domain.requested_at and domain.next_audit_at <= timezone.now() and bells == ["drain"]
 
 
+def test_one_whose_name_is_refused_by_now_can_still_be_changed(operator):
+    """The list of public suffixes grows, and with it the names that are none of one's own."""
+    domain = make_domain("cliente.pt")
+    AuditDomain.objects.filter(pk=domain.pk).update(domain="github.io")
+    assert (
+        operator.post(
+            f"{LIST}{domain.pk}/change/", {"dkim_selectors": "s9", "checks-TOTAL_FORMS": 0, "checks-INITIAL_FORMS": 0}
+        ).status_code
+        == 302
+    )
+    domain.refresh_from_db()
+    assert (domain.enabled, domain.dkim_selectors) == (False, ["s9"])
+
+
 def test_a_bad_selector_is_named(operator):
     domain = make_domain("cliente.pt")
     response = operator.post(f"{LIST}{domain.pk}/change/", {"dkim_selectors": "s1\n../x", "enabled": "on"})
