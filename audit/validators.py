@@ -64,6 +64,26 @@ def webmail_template(value):
         raise ValidationError(_("Give an https address such as https://webmail.{domain}/."))
 
 
+def portal_address(value):
+    """An http or https URL of any host, also one that only the LAN knows, without credentials, query or fragment."""
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname or ""
+        valid = parts.scheme in ("http", "https") and (_is_address(host) or is_host_name(f"{host}.lan")) and (parts.port or 80) > 0
+    except ValueError:
+        valid = False
+    if not valid or parts.username is not None or parts.query or parts.fragment or not value.isascii() or not value.isprintable():
+        raise ValidationError(_("Give an address such as http://10.10.10.112:8090."))
+
+
+def _is_address(host):
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def header_value(value):
     if not value.isascii() or not value.isprintable() or value != value.strip():
         raise ValidationError(_("A token has no blanks around it and no line breaks or special characters."))

@@ -42,7 +42,6 @@ INSTALLED_APPS = [
     "csp",
     "ninja",
     "django_q",
-    "import_export",
     "audit",
 ]
 

@@ -4,18 +4,20 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
-chosen="not servers"
-if [ -x "${CHROMIUM:-/usr/bin/chromium}" ]; then
-  setup_venv requirements-e2e.txt
+browser=${CHROMIUM:-/usr/bin/chromium}
+if [ -x "$browser" ]; then setup_venv requirements-e2e.txt; else setup_venv requirements-dev.txt; fi
+
+step "tests"
+"$VENV/bin/python" -m pytest -m "not servers and not browser" -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
+step "tests in Chromium" # apart: the browser's event loop stays in its process
+if [ -x "$browser" ]; then
+  "$VENV/bin/python" -m pytest tests/browser -m browser -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
 else
-  setup_venv requirements-dev.txt
-  chosen="$chosen and not browser"
-  echo "leaving out the browser tests (no Chromium here)"
+  echo "left out: Chromium is not installed here"
 fi
-"$VENV/bin/python" -m pytest -m "$chosen" -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
+step "tests on PostgreSQL and Redis"
 if ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 && command -v redis-server >/dev/null; then
-  step "on PostgreSQL and Redis"
   bash scripts/test-servers.sh "$@"
 else
-  echo "leaving out the tests on PostgreSQL and Redis (not installed here)"
+  echo "left out: PostgreSQL and Redis are not installed here"
 fi

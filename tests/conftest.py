@@ -1,5 +1,7 @@
 """What every test gets: a database like the real one, and counters that begin at nought."""
 
+import os
+
 import pytest
 
 
@@ -19,3 +21,12 @@ def _empty_cache():
     from django.core.cache import cache
 
     cache.clear()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """A test that is skipped in CI is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped") if reporter else None
+    if skipped and os.environ.get("CI") and exitstatus == pytest.ExitCode.OK:
+        reporter.write_line(f"{len(skipped)} skipped: in CI none may be", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

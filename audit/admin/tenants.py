@@ -77,11 +77,6 @@ class TenantAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
             (_("What is expected of its domains"), {"fields": expected, "description": _("What is left empty is not compared.")}),
         ]
 
-    def formfield_for_dbfield(self, db_field, request, **kwargs):
-        if db_field.name == "portal_url":
-            kwargs["assume_scheme"] = "http"  # the portal is on the LAN
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
-
     def belongings(self, objs):
         keys = [o.pk for o in objs]
         of_domains = [rows.objects.filter(domain__tenant__in=keys) for rows in (AuditCheck, CheckTransition)]

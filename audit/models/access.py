@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit import validators
+from collectors.text import clean
 
 from .tenants import Tenant
 
@@ -36,7 +37,7 @@ class WebhookEvent(models.Model):
         ]
 
     def __str__(self):
-        return f"{self.event} {self.event_id}"
+        return clean(f"{self.event} {self.event_id}", 300)
 
 
 class ApiToken(models.Model):

@@ -73,6 +73,8 @@ class AuditDomain(models.Model):
         super().save(*args, **kwargs)
 
     def clean(self):
+        if not self._state.adding:
+            return  # its name does not change any more
         try:
             self.domain = normalize_domain(self.domain)
         except DomainError as error:

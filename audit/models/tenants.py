@@ -12,7 +12,10 @@ class Tenant(models.Model):
     """One mail server with its portal API; it hosts many domains."""
 
     name = models.CharField(_("name"), max_length=100, unique=True)
-    portal_url = models.URLField(_("portal address"), blank=True, default="", help_text=_("Such as http://10.10.10.112:8090; empty: none."))
+    portal_url = models.CharField(
+        _("portal address"), max_length=200, blank=True, default="", validators=[validators.portal_address],
+        help_text=_("Such as http://10.10.10.112:8090; empty: none."),
+    )  # fmt: skip
     portal_token = SecretField(_("portal token"), blank=True, default="", validators=[validators.header_value])
     webhook_secret = SecretField(_("webhook secret"), blank=True, default="", validators=[validators.webhook_secret])
     mail_hosts = models.JSONField(

@@ -59,9 +59,10 @@ def test_it_takes_an_http_address_without_a_word_from_django():
         type("Again", (TenantForm,), {"Meta": TenantForm.Meta})
 
 
-def test_an_address_without_a_scheme_is_http(admin):
-    admin.post(LIST + "add/", {**FORM, "portal_url": "10.10.10.112:8090"})
-    assert Tenant.objects.get().portal_url == "http://10.10.10.112:8090"
+def test_an_address_without_a_scheme_is_asked_for_again(admin):
+    answer = admin.post(LIST + "add/", {**FORM, "portal_url": "10.10.10.112:8090"})
+    assert "Give an address such as http://10.10.10.112:8090." in answer.content.decode()
+    assert not Tenant.objects.exists()
 
 
 def test_secrets_are_on_no_page_and_in_no_history(admin):
