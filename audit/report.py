@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from .sentences import status_word
+
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "cyan"}
 MARKS = {"ok": "✓", "warn": "!", "fail": "✗", "unknown": "?"}
 DOMAIN_STYLES = {"critical": "bold red", "warning": "yellow", "healthy": "green", "unknown": "cyan"}
@@ -46,8 +48,7 @@ class Report:
             self._card(card)
         if len(self.cards) > 1:
             counts = {s: sum(c["status"] == s for c in self.cards) for s in DOMAIN_STYLES}
-            words = {"critical": _("critical"), "warning": _("warning"), "healthy": _("healthy"), "unknown": _("unknown")}
-            self.out.print(", ".join(f"{n} {words[s]}" for s, n in counts.items() if n), style="bold")
+            self.out.print(", ".join(f"{n} {status_word(s, n)}" for s, n in counts.items() if n), style="bold")
 
     def _card(self, card):
         words = {"critical": _("critical"), "warning": _("warning"), "healthy": _("healthy"), "unknown": _("unknown")}

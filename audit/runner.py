@@ -13,6 +13,7 @@ import socket
 import time
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -227,13 +228,14 @@ def release_dead():
 
 
 def _alive(pid):
+    """True if the process is there; one that has ended and was not collected yet (a zombie) is not."""
     try:
         os.kill(int(pid), 0)
+        return Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except ProcessLookupError:
         return False
-    except (PermissionError, ValueError):
-        return True
-    return True
+    except (OSError, ValueError, IndexError):
+        return True  # not ours to ask, or no /proc: the claim ends by its deadline
 
 
 def _note_resolver():

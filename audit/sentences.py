@@ -1,6 +1,6 @@
-"""Sentences of collectors in the reader's language."""
+"""Sentences of collectors, and words for statuses, in the reader's language."""
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, npgettext
 
 from collectors.text import fill
 
@@ -25,3 +25,14 @@ def finding(stored):
         "owner": stored["owner"],
         "fix": fix and {"text": say(fix.get("text_source"), fix["text"]), "records": fix["records"]},
     }
+
+
+def status_word(status, n):
+    """The word for a number of domains in a status."""
+    return {
+        "critical": npgettext("domains", "critical", "critical", n),
+        "warning": npgettext("domains", "warning", "warning", n),
+        "unknown": npgettext("domains", "unknown", "unknown", n),
+        "healthy": npgettext("domains", "healthy", "healthy", n),
+        "stale": npgettext("domains", "stale", "stale", n),
+    }[str(status)]

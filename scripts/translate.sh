@@ -28,7 +28,9 @@ for entry in * .[!.]*; do
   esac
 done
 "$VENV/bin/python" manage.py makemessages -l pt --no-location --no-wrap --no-obsolete "${ignore[@]}" >/dev/null
-sed -i '/^"POT-Creation-Date:/d' "$po"
+# Sorted, so that moving code changes nothing here; without the date, so that running it again changes nothing.
+msgcat --sort-output --no-wrap "$po" | sed '/^"POT-Creation-Date:/d' >"$tmp/sorted.po"
+cat "$tmp/sorted.po" >"$po"
 
 counts=$(LC_ALL=C msgfmt --check --statistics -o "$tmp/new.mo" "$po" 2>&1) || die "$counts"
 incomplete=$(grep -E 'fuzzy|untranslated' <<<"$counts" || true)

@@ -16,6 +16,12 @@ def django_db_modify_db_settings(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
+def _quick_passwords(settings):
+    """The real hash is slow on purpose; a test that logs in twenty times need not be."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
 def _empty_cache():
     """Throttles count in the cache: no test sees what another one has used up."""
     from django.core.cache import cache

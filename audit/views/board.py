@@ -2,13 +2,12 @@
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import npgettext
 
 from audit.models import AuditDomain, Tenant, WorkerHeartbeat
 from audit.overview import checks_by_title, overview, select
 from audit.paging import CursorError
 from audit.scoring import DomainStatus
-from audit.sentences import say
+from audit.sentences import say, status_word
 from collectors.base import Status
 from collectors.catalogue import CHECKS
 from collectors.names import is_mixed_script
@@ -60,17 +59,6 @@ def headline(summary):
     parts = [f"{summary[s]} {status_word(s, summary[s])}" for s in [*BAR, "stale"] if summary[s]]
     attention = summary[worst] if worst in (DomainStatus.CRITICAL, DomainStatus.WARNING) else 0
     return {"worst": str(worst), "attention": attention, "headline": ", ".join(parts)}
-
-
-def status_word(status, n):
-    """The word for a number of domains in a status."""
-    return {
-        "critical": npgettext("domains", "critical", "critical", n),
-        "warning": npgettext("domains", "warning", "warning", n),
-        "unknown": npgettext("domains", "unknown", "unknown", n),
-        "healthy": npgettext("domains", "healthy", "healthy", n),
-        "stale": npgettext("domains", "stale", "stale", n),
-    }[str(status)]
 
 
 def _counts(data, tenant):
