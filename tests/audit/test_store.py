@@ -134,8 +134,8 @@ def test_a_domain_that_is_given_up_is_counted_as_failed_and_waits_for_its_slot(d
 def test_slots_spread_a_fleet_evenly_over_the_interval(domain, settings):
     now = timezone.now()
     slots = sorted((AuditDomain(pk=pk).next_slot(now) - now).total_seconds() for pk in range(1, 601))
-    assert slots[0] >= settings.AUDIT_INTERVAL_SEC / 2
-    assert slots[-1] < settings.AUDIT_INTERVAL_SEC * 1.5 + 1
+    assert slots[0] >= settings.AUDIT_INTERVAL_SEC / 20
+    assert slots[-1] < settings.AUDIT_INTERVAL_SEC * 1.05 + 1
     gaps = [b - a for a, b in pairwise(slots)]
     assert max(gaps) < 5
 
