@@ -31,7 +31,9 @@ def readyz(request):
     missing = _missing()
     if missing:
         log.warning("not ready: %s", missing)
-        return JsonResponse({"status": "not ready"}, status=503)
+        answer = JsonResponse({"status": "not ready"}, status=503)
+        answer._has_been_logged = True  # Django would log each probe as an error once more
+        return answer
     return JsonResponse({"status": "ready"})
 
 

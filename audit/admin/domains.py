@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from audit import tasks
 from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition, Tenant
 from audit.overview import containing
+from audit.sentences import say
 from collectors.names import is_mixed_script
 
 from . import lists, registering
@@ -82,7 +83,7 @@ class ListForm(forms.Form):
 
 class CheckInline(ReadOnly, admin.TabularInline):
     model = AuditCheck
-    fields = ["check_id", "status", "message", "checked_at", "since"]
+    fields = ["check_id", "status", "said", "checked_at", "since"]
     readonly_fields = fields
     ordering = ["id"]
     extra = 0
@@ -90,7 +91,11 @@ class CheckInline(ReadOnly, admin.TabularInline):
     show_change_link = True
 
     def get_queryset(self, request):
-        return super().get_queryset(request).defer("evidence", "findings", "message_source")
+        return super().get_queryset(request).defer("evidence", "findings")
+
+    @admin.display(description=gettext_lazy("message"))
+    def said(self, check):
+        return say(check.message_source, check.message)
 
 
 @admin.register(AuditDomain)

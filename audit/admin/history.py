@@ -7,6 +7,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import AuditCheck, AuditRun, CheckTransition
+from audit.sentences import say
 from collectors.text import clean_json
 
 from .parts import ReadOnly
@@ -30,19 +31,23 @@ class OfDomain(ReadOnly):
     def tenant(self, row):
         return row.domain.tenant.name
 
+    @admin.display(description=_("message"))
+    def said(self, row):
+        return say(row.message_source, row.message)
+
 
 @admin.register(AuditCheck)
 class AuditCheckAdmin(OfDomain, admin.ModelAdmin):
-    large = ("findings", "evidence", "message_source")
-    list_display = ["domain", "tenant", "check_id", "status", "message", "since", "checked_at"]
+    large = ("findings", "evidence")
+    list_display = ["domain", "tenant", "check_id", "status", "said", "since", "checked_at"]
     list_filter = ["status", "check_id", "domain__tenant"]
     search_fields = ["domain__domain"]
     ordering = ["domain__domain", "id"]
     fields = [
-        "domain", "check_id", "status", "message", "checked_at", "since", "conclusive_status", "conclusive_at",
+        "domain", "check_id", "status", "said", "checked_at", "since", "conclusive_status", "conclusive_at",
         "last_ok_at", "duration_ms", "shown_findings", "shown_evidence",
     ]  # fmt: skip
-    readonly_fields = ["shown_findings", "shown_evidence"]
+    readonly_fields = ["said", "shown_findings", "shown_evidence"]
 
     @admin.display(description=_("findings"))
     def shown_findings(self, check):
@@ -55,13 +60,13 @@ class AuditCheckAdmin(OfDomain, admin.ModelAdmin):
 
 @admin.register(CheckTransition)
 class CheckTransitionAdmin(OfDomain, admin.ModelAdmin):
-    large = ("evidence_before", "evidence_after", "message_source")
-    list_display = ["at", "domain", "tenant", "check_id", "from_status", "to_status", "message"]
+    large = ("evidence_before", "evidence_after")
+    list_display = ["at", "domain", "tenant", "check_id", "from_status", "to_status", "said"]
     list_filter = ["check_id", "to_status", "domain__tenant"]
     search_fields = ["domain__domain"]
     ordering = ["-at", "-id"]
-    fields = ["domain", "check_id", "at", "from_status", "to_status", "message", "shown_before", "shown_after"]
-    readonly_fields = ["shown_before", "shown_after"]
+    fields = ["domain", "check_id", "at", "from_status", "to_status", "said", "shown_before", "shown_after"]
+    readonly_fields = ["said", "shown_before", "shown_after"]
 
     @admin.display(description=_("evidence before"))
     def shown_before(self, transition):

@@ -7,7 +7,12 @@ from collectors.base import Status
 
 from .domains import AuditDomain
 
-_STATUSES = [(s.value, s.value) for s in Status]
+_STATUSES = [
+    (Status.OK.value, _("ok")),
+    (Status.WARN.value, _("warning")),
+    (Status.FAIL.value, _("fails")),
+    (Status.UNKNOWN.value, _("unknown")),
+]
 
 
 class AuditCheck(models.Model):
@@ -43,8 +48,8 @@ class CheckTransition(models.Model):
 
     domain = models.ForeignKey(AuditDomain, models.CASCADE, related_name="transitions", verbose_name=_("domain"))
     check_id = models.CharField(_("check"), max_length=40)
-    from_status = models.CharField(_("from"), max_length=10, blank=True)  # '' = the first answer
-    to_status = models.CharField(_("to"), max_length=10)
+    from_status = models.CharField(_("from"), max_length=10, blank=True, choices=_STATUSES)  # '' = the first answer
+    to_status = models.CharField(_("to"), max_length=10, choices=_STATUSES)
     at = models.DateTimeField(_("when"))
     message = models.TextField(_("message"), blank=True, default="")
     message_source = models.JSONField(default=dict, blank=True, editable=False)

@@ -22,10 +22,15 @@ def corrected(record, target):
     drop = [*dmarc.REMOVED, "rua"]
     drop += [tag for tag in ("sp", "np") if record.raw(tag) is not None and is_weaker(record.valid(tag), policy)]
     drop += ["t"] if record.testing else []
-    addresses = [uri.text.removesuffix(uri.size) if uri.size else uri.text for uri in record.destinations] or default_rua(target)
+    addresses = [uri.text.removesuffix(uri.size) if uri.size else uri.text for uri in _meant(record)] or default_rua(target)
     changes = {"rua": ",".join(addresses)} if addresses else {}
     keep = changes and record.raw("rua") is not None
     return dmarc.rewrite(record, drop=[d for d in drop if not (keep and d == "rua")], p=policy, **changes)
+
+
+def _meant(record):
+    """The addresses of a record that can be used, also those that lack nothing but their `mailto:`."""
+    return [uri for uri in (r if r.problem is None else dmarc.parse_uri("mailto:" + r.text) for r in record.rua) if uri.problem is None]
 
 
 def is_weaker(policy, than):

@@ -191,14 +191,25 @@ class Hostile:
         self._open.add(sock)
         try:
             if self.mode == "tls":
-                sock = self.certs.server_context.wrap_socket(sock, server_side=True)
+                sock = self.certs.server_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
                 self._open.add(sock)
+                self._shake(sock)
             self._play(sock)
         except (OSError, ValueError):
             pass
         finally:
             sock.close()
             self._open -= {sock}
+
+    @staticmethod
+    def _shake(sock):
+        """The handshake; an alert that is ours to send is let arrive before the socket is closed (a reset could overtake it)."""
+        try:
+            sock.do_handshake()
+        except OSError:
+            while socket.socket.recv(sock, 4096):
+                pass
+            raise
 
     def _play(self, sock):
         if self.mode == "mute":

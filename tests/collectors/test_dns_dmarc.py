@@ -344,9 +344,13 @@ def test_no_address_for_reports_is_a_warning_with_the_tenants_address_as_cure():
     assert "rua=mailto" in finding(result, "dmarc_no_rua").fix.text
 
 
-@pytest.mark.parametrize(
-    "uri", ["javascript:alert(1)", "https://x.test/", "dmarc@host.test", "mailto:", "data:text/html,<script>alert(1)</script>"]
-)
+def test_an_address_that_lacks_only_its_mailto_gets_it_in_the_fix():
+    result, _ = check("v=DMARC1; p=reject; rua=me@kunde.test")
+    assert (result.status, codes(result)) == (Status.WARN, ["dmarc_rua_invalid"])
+    assert records(result, "dmarc_rua_invalid")[0][2] == "v=DMARC1; p=reject; rua=mailto:me@kunde.test"
+
+
+@pytest.mark.parametrize("uri", ["javascript:alert(1)", "https://x.test/", "mailto:", "data:text/html,<script>alert(1)</script>"])
 def test_case_64_an_address_that_is_none_is_a_warning_and_never_in_a_fix(uri):
     result, _ = check(f"v=DMARC1; p=reject; rua={uri}, mailto:me@kunde.test")
     assert (result.status, codes(result)) == (Status.WARN, ["dmarc_rua_invalid"])
