@@ -24,7 +24,7 @@ from collectors.catalogue import CHECKS
 from collectors.net import NetConfig, Network
 from collectors.text import _
 
-from . import store
+from . import lanes, store
 from .models import AuditDomain, AuditRun, Tenant, WorkerHeartbeat, target_of
 from .querysets import MAX_ATTEMPTS
 
@@ -152,21 +152,31 @@ def run_audit(tenant_id, domain, *, only=None):
     raise RuntimeError("the audit ended without a result")  # collect() yields every job
 
 
-def drain(*, seconds=None, width=None):
+def drain(*, seconds=None, width=None, on_over=None):
     """Audit what is due until nothing is, or `seconds` are over; returns how many domains were audited.
 
     Saves each domain as it comes. A domain that was claimed three times without a result (its worker died) is given up
-    until its next regular slot.
+    until its next regular slot. Returns 0 at once where as many processes drain as may; they take what is due. When the time
+    is over, `on_over` is called, and the next drain may begin while this one ends with the domains that it has.
     """
+    lane = lanes.take()
+    if lane is None:
+        return 0
     owner, until = owner_name(), time.monotonic() + (settings.DRAIN_SECONDS if seconds is None else seconds)
     width = width or settings.AUDIT_CONCURRENCY
     held: dict[int, AuditDomain] = {}
     scheduled = _ScheduledRun()
+    over = False
 
     def jobs():
+        nonlocal over
         waiting: list[AuditDomain] = []
         while True:
-            over = time.monotonic() >= until or stopping.is_set()
+            if not over and (time.monotonic() >= until or stopping.is_set()):
+                over = True
+                lanes.give_back(lane)
+                if on_over and not stopping.is_set():
+                    on_over()
             if not waiting and not over:
                 waiting = persistently(AuditDomain.objects.claim, owner, count=max(1, min(width - len(held), 16)))
                 held.update((d.pk, d) for d in waiting)
@@ -198,6 +208,8 @@ def drain(*, seconds=None, width=None):
         if held:  # stopped in the middle: what is not done is due again at once
             persistently(store.release, list(held), owner=owner)
         scheduled.end()
+        if not over:
+            lanes.give_back(lane)
     return count
 
 

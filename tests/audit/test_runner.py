@@ -128,6 +128,36 @@ def test_a_drain_that_is_asked_to_stop_takes_no_new_domain(tenant):
     assert AuditDomain.objects.due().count() == 1
 
 
+def test_it_rings_the_next_drain_when_its_time_is_over(tenant):
+    make(tenant, "d5.test", "d6.test")
+    rung = []
+    assert runner.drain(seconds=0, on_over=lambda: rung.append(1)) == 0
+    assert rung == [1] and AuditDomain.objects.due().count() == 2
+
+
+def test_it_leaves_the_work_to_those_that_drain_already(tenant, settings):
+    """Another process holds the only lane; when that is killed, the lane is free."""
+    import os
+    import signal
+
+    from audit import lanes
+
+    settings.AUDIT_WORKERS = 1
+    make(tenant, "d5.test")
+    reader, writer = os.pipe()
+    other = os.fork()
+    if other == 0:
+        os.write(writer, b"%d" % (lanes.take() is not None))
+        signal.pause()
+    try:
+        assert os.read(reader, 1) == b"1"
+        assert runner.drain(seconds=10) == 0
+    finally:
+        os.kill(other, signal.SIGKILL)
+        os.waitpid(other, 0)
+    assert runner.drain(seconds=10) == 1
+
+
 def test_a_drain_that_breaks_in_the_middle_gives_its_claims_back(tenant, monkeypatch):
     make(tenant, "d6.test", "d7.test")
 
