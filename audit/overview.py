@@ -186,8 +186,3 @@ def _remember(key, value):
 def checks_by_title():
     """(check_id, title) of the core checks, for filters."""
     return [(c.check_id, c.title) for c in CHECKS.values() if c.core]
-
-
-def tenants():
-    """Tenants without their secrets."""
-    return Tenant.objects.defer("portal_token", "webhook_secret")

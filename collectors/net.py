@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import time
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 import certifi
 import dns.resolver
@@ -248,12 +248,3 @@ class _Resolver:
         if found.result == "NODATA":
             raise dns.resolver.NoAnswer
         return list(found.records)
-
-
-def is_literal(host):
-    """True if `host` is an IP address and not a name."""
-    try:
-        ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
