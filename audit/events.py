@@ -3,7 +3,7 @@
 import json
 import logging
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from collectors.names import DomainError, normalize_domain
@@ -45,7 +45,22 @@ def register(*, tenant, domain, source, dkim_selectors=()):
 
 
 def process(event_pk):
-    """Process one stored event; True if a domain is to be audited now. What fails is kept as the event's error."""
+    """Process one stored event; True if a domain is to be audited now. What fails is kept as the event's error.
+
+    Also a fault of ours: one event must not keep the others waiting. Raises OperationalError and InterfaceError (no database).
+    """
+    try:
+        return _process(event_pk)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        log.exception("event %s could not be processed", event_pk)
+        error = "an internal error; the log has the details"
+        WebhookEvent.objects.filter(pk=event_pk, processed_at=None).update(processed_at=timezone.now(), error=error)
+        return False
+
+
+def _process(event_pk):
     with transaction.atomic():
         event = WebhookEvent.objects.select_for_update().select_related("tenant").filter(pk=event_pk, processed_at=None).first()
         if event is None:

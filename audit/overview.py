@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 
 from django.conf import settings
 from django.core.cache import cache
-from django.db.models import Q, Subquery
+from django.db.models import Count, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from collectors.base import Status
@@ -93,14 +94,17 @@ def cards(domains, *, sort="worst", limit=60, cursor=""):
         rows = rows.alias_last_audit()
     items, following = page(rows, order=ORDERS[sort], limit=limit, cursor=cursor)
     statuses: dict[int, dict] = {}
+    known: dict[int, dict] = {}
     checks = AuditCheck.objects.filter(domain__in=[d.pk for d in items])
-    for domain_id, check_id, status in checks.values_list("domain_id", "check_id", "status"):
+    for domain_id, check_id, status, conclusive in checks.values_list("domain_id", "check_id", "status", "conclusive_status"):
         statuses.setdefault(domain_id, {})[check_id] = status
-    return [card(d, statuses.get(d.pk, {})) for d in items], following
+        if conclusive:
+            known.setdefault(domain_id, {})[check_id] = conclusive
+    return [card(d, statuses.get(d.pk, {}), known.get(d.pk, {})) for d in items], following
 
 
-def card(domain, statuses):
-    """One card: a domain with the statuses of its core checks, {check_id: status}."""
+def card(domain, statuses, known):
+    """One card: a domain with the statuses of its core checks, {check_id: status}, now and as last known (without unknown)."""
     checks = {c: statuses.get(c, Status.UNKNOWN.value) for c in core_checks()}
     return {
         "id": domain.pk,
@@ -117,17 +121,23 @@ def card(domain, statuses):
         "queued": domain.requested_at is not None,
         "failing": [c for c, s in checks.items() if s != Status.OK],
         "checks": checks,
+        "known": {c: s for c, s in known.items() if c in checks},
     }
 
 
-def worker():
-    """Does anybody audit? `{"alive", "last_seen", "queued", "resolver_down_since", "next_audit_at"}`; `queued`: domains that are due."""
+def worker(domains):
+    """Does anybody audit? `{"alive", "last_seen", "queued", "resolver_down_since", "next_audit_at"}`.
+
+    `queued`: how many of `domains` (those that the caller may see) are due.
+    """
     following = AuditDomain.objects.active().order_by("next_audit_at").values("next_audit_at")[:1]
-    last = WorkerHeartbeat.objects.annotate(next_audit_at=Subquery(following)).order_by("-last_seen").first()
+    due = domains.due().order_by().annotate(all=Value(1)).values("all").annotate(n=Count("pk")).values("n")
+    seen = WorkerHeartbeat.objects.annotate(next_audit_at=Subquery(following), queued=Coalesce(Subquery(due), 0))
+    last = seen.order_by("-last_seen").first()
     return {
         "alive": bool(last and timezone.now() - last.last_seen < WorkerHeartbeat.ALIVE),
         "last_seen": last.last_seen if last else None,
-        "queued": AuditDomain.objects.due().count(),
+        "queued": last.queued if last else domains.due().count(),
         "resolver_down_since": last.resolver_down_since if last else None,
         "next_audit_at": last.next_audit_at if last else None,
     }
@@ -137,14 +147,14 @@ def overview(domains, filters, *, limit=60, cursor="", tenant=None):
     """The whole overview: the answer of `GET /audit/overview`. Disabled domains are not on it.
 
     `domains`: those that the caller may see (a queryset); `tenant`: the id of the only tenant that they may see, if so.
-    Summary and tenants count all of them, whatever the filters; the cards are the filtered page. Five queries.
+    Summary and tenants count all of them, whatever the filters; the cards are the filtered page. Four queries.
     """
     found, following = cards(select(domains.active(), filters), sort=filters.sort, limit=limit, cursor=cursor)
     tenants = counts(tenant)
     return {
         "generated_at": timezone.now(),
         "interval_seconds": settings.AUDIT_INTERVAL_SEC,
-        "worker": worker(),
+        "worker": worker(domains),
         "summary": {key: sum(t[key] for t in tenants) for key in COUNTED},
         "tenants": tenants,
         "cards": found,

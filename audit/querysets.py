@@ -9,6 +9,12 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 MAX_ATTEMPTS = 3  # claims without a result, after which a domain waits for its next regular turn
+SUSPECT = MAX_ATTEMPTS - 1  # so many claims without a result: the next audit is made alone, so that it harms no other
+
+
+def claim_seconds():
+    """How long a claim lasts at most: much longer than an audit may."""
+    return 2 * settings.AUDIT_DOMAIN_TIMEOUT_SEC + 60
 
 
 class AuditDomainQuerySet(models.QuerySet):
@@ -23,19 +29,22 @@ class AuditDomainQuerySet(models.QuerySet):
         now = now or timezone.now()
         return self.active().filter(Q(claimed_until=None) | Q(claimed_until__lt=now), next_audit_at__lte=now)
 
-    def claim(self, owner, *, count):
+    def claim(self, owner, *, count, regular_first=False, suspects=False):
         """Take up to `count` due domains for `owner` and return them, with their tenants.
 
-        What people and events wait for goes first. The claim is one compare-and-set: of two workers that saw the same
-        row, one changes it. It is counted before work starts, and it ends by itself, so that a worker may die.
+        What people and events wait for goes first, or with `regular_first` last. `suspects`: only those whose last claims
+        came to nothing; else only the others. The claim is one compare-and-set: of two workers that saw the same row, one
+        changes it. It is counted before work starts, and it ends by itself, so that a worker may die.
         """
         now = timezone.now()
-        until = now + timedelta(seconds=2 * settings.AUDIT_DOMAIN_TIMEOUT_SEC + 60)
-        first = self.due(now).filter(requested_at__isnull=False).order_by("requested_at")
-        ids = list(first.values_list("pk", flat=True)[:count])
-        if len(ids) < count:
-            regular = self.due(now).filter(requested_at=None).order_by("next_audit_at")
-            ids += regular.values_list("pk", flat=True)[: count - len(ids)]
+        until = now + timedelta(seconds=claim_seconds())
+        due = self.due(now).filter(attempts__gte=SUSPECT) if suspects else self.due(now).filter(attempts__lt=SUSPECT)
+        asked = due.filter(requested_at__isnull=False).order_by("requested_at").values_list("pk", flat=True)
+        regular = due.filter(requested_at=None).order_by("next_audit_at").values_list("pk", flat=True)
+        ids: list[int] = []
+        for rows in (regular, asked) if regular_first else (asked, regular):
+            if len(ids) < count:
+                ids += rows[: count - len(ids)]
         if not ids:
             return []
         free = Q(claimed_until=None) | Q(claimed_until__lt=now)
@@ -45,6 +54,17 @@ class AuditDomainQuerySet(models.QuerySet):
         order = {pk: n for n, pk in enumerate(ids)}
         mine = self.model.objects.filter(pk__in=ids, claimed_by=owner, claimed_until=until).select_related("tenant")
         return sorted(mine, key=lambda d: order[d.pk])
+
+    def mend_times(self, now):
+        """After the clock was set back, or the interval made shorter: nothing waits longer than a regular turn may take."""
+        last = now + timedelta(seconds=settings.AUDIT_INTERVAL_SEC * 1.05 + 60)
+        late = list(self.filter(enabled=True, next_audit_at__gt=last))
+        for domain in late:
+            domain.next_audit_at = domain.next_slot(now)
+        self.bulk_update(late, ["next_audit_at"], batch_size=500)
+        self.filter(requested_at__gt=now).update(requested_at=now, next_audit_at=now)
+        until = now + timedelta(seconds=claim_seconds())
+        self.filter(claimed_until__gt=until).update(claimed_until=until)
 
     def request_audit(self, now=None):
         """Make these domains due at once, before regular ones; returns how many."""
@@ -98,15 +118,16 @@ class AuditRunQuerySet(models.QuerySet):
         """One domain of the runs that asked before `begun_at` is audited (or given up): count it, and end what is complete."""
         from .models import RunDomain
 
-        rows = RunDomain.objects.filter(domain=domain, run__created_at__lte=begun_at)
-        run_ids = list(rows.values_list("run_id", flat=True))
-        if not run_ids:
-            return
-        rows.delete()
-        counted = "done" if ok else "failed"
-        self.filter(pk__in=run_ids).update(**{counted: F(counted) + 1})
-        self.filter(pk__in=run_ids, started_at=None).update(started_at=begun_at)
-        self.end_complete(run_ids)
+        with transaction.atomic():
+            rows = RunDomain.objects.select_for_update(of=("self",)).filter(domain=domain, run__created_at__lte=begun_at)
+            found = dict(rows.values_list("pk", "run_id"))  # locked: of two that settle the same, one counts it
+            if not found:
+                return
+            RunDomain.objects.filter(pk__in=found).delete()
+            run_ids, counted = list(found.values()), "done" if ok else "failed"
+            self.filter(pk__in=run_ids).update(**{counted: F(counted) + 1})
+            self.filter(pk__in=run_ids, started_at=None).update(started_at=begun_at)
+            self.end_complete(run_ids)
 
     def end_complete(self, run_ids=None):
         """End runs that wait for nothing any more (also those whose domains were removed meanwhile)."""
@@ -114,4 +135,4 @@ class AuditRunQuerySet(models.QuerySet):
         if run_ids is not None:
             runs = runs.filter(pk__in=run_ids)
         ids = list(runs.values_list("pk", flat=True))
-        self.filter(pk__in=ids).update(finished_at=timezone.now())
+        self.filter(pk__in=ids, finished_at=None).update(finished_at=timezone.now())

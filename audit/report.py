@@ -15,7 +15,15 @@ from .sentences import status_word
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "cyan"}
 MARKS = {"ok": "✓", "warn": "!", "fail": "✗", "unknown": "?"}
+NARROW = 70  # columns: below that, no table
 DOMAIN_STYLES = {"critical": "bold red", "warning": "yellow", "healthy": "green", "unknown": "cyan"}
+
+
+class _Console(Console):
+    """Rich's console, but a reader that went away (`| head -1`) is the command's affair."""
+
+    def on_broken_pipe(self):
+        raise BrokenPipeError
 
 
 class Report:
@@ -24,7 +32,10 @@ class Report:
     def __init__(self, *, stdout, stderr, as_json=False, color=True):
         self.cards, self.as_json = [], as_json
         self.stdout = stdout
-        self.out = Console(file=stdout._out, no_color=not color or None, highlight=False)
+        if hasattr(stdout._out, "reconfigure"):  # what the terminal's encoding can't show becomes an escape, not an error
+            stdout._out.reconfigure(errors="backslashreplace")
+        self.utf8 = "utf" in (getattr(stdout._out, "encoding", None) or "utf").lower()
+        self.out = _Console(file=stdout._out, no_color=not color or None, highlight=False)
         self.err = Console(file=stderr._out, highlight=False)
 
     @contextmanager
@@ -42,7 +53,7 @@ class Report:
     def end(self):
         """Print everything, in the order of the domains' names."""
         if self.as_json:
-            self.stdout.write(json.dumps(self.cards, default=plain, ensure_ascii=False, indent=2))
+            self.stdout.write(json.dumps(self.cards, default=plain, ensure_ascii=not self.utf8, indent=2))
             return
         for card in sorted(self.cards, key=lambda c: (c["domain"], (c["tenant"] or {}).get("name", ""))):
             self._card(card)
@@ -59,19 +70,31 @@ class Report:
         head.append(f"  {card['score']}/{card['max_score']}  ")
         head.append(words[card["status"]], style=DOMAIN_STYLES[card["status"]])
         self.out.print(head)
-        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
-        for title, options in ((_("Check"), {"no_wrap": True}), (_("Status"), {"no_wrap": True}), (_("Message"), {"overflow": "fold"})):
-            table.add_column(title, **options)
-        for check in card["checks"] + card["advisory"]:
-            table.add_row(Text(check["title"]), self._status(check["status"]), self._messages(check))
-        self.out.print(Padding(table, (0, 0, 0, 2)))
+        checks = card["checks"] + card["advisory"]
+        if self.out.width < NARROW:
+            self._list(checks)
+        else:
+            self._table(checks)
         self._fixes(card)
         self.out.print()
 
-    @staticmethod
-    def _status(status):
+    def _table(self, checks):
+        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim", pad_edge=False)
+        for title, options in ((_("Check"), {"no_wrap": True}), (_("Status"), {"no_wrap": True}), (_("Message"), {"overflow": "fold"})):
+            table.add_column(title, **options)
+        for check in checks:
+            table.add_row(Text(check["title"]), self._status(check["status"]), self._messages(check))
+        self.out.print(Padding(table, (0, 0, 0, 2)))
+
+    def _list(self, checks):
+        """Where three columns have no room: the message below its check."""
+        for check in checks:
+            self.out.print(Text.assemble(self._status(check["status"]), "  ", (check["title"], "bold")))
+            self.out.print(Padding(self._messages(check), (0, 0, 0, 4)), overflow="fold")
+
+    def _status(self, status):
         words = {"ok": _("ok"), "warn": _("warning"), "fail": _("fails"), "unknown": _("unknown")}
-        return Text(f"{MARKS[status]} {words[status]}", style=STYLES[status])
+        return Text(f"{MARKS[status]} {words[status]}" if self.utf8 else words[status], style=STYLES[status])
 
     @staticmethod
     def _messages(check):
@@ -85,26 +108,29 @@ class Report:
         return text
 
     def _fixes(self, card):
-        """What to do: each fix with its records, one value a line and never wrapped, ready to be copied."""
+        """What to do, by who does it: each fix once, with its records, one value a line and never wrapped, ready to be copied."""
         owners = {"customer": _("customer"), "host": _("mail host"), "measurement": _("measurement")}
-        actions = {"add": _("add"), "replace": _("replace"), "remove": _("remove")}
-        seen = []
+        todo: dict[str, list] = {owner: [] for owner in owners}
         for check in card["checks"] + card["advisory"]:
             for finding in check["findings"]:
-                fix = finding["fix"]
-                if not fix or fix in seen:
-                    continue
-                seen.append(fix)
-                if len(seen) == 1:
-                    self.out.print(Text("  " + _("What to do"), style="bold"))
-                who = Text.assemble((f"{check['title']} ", "bold"), (f"({owners[finding['owner']]}) ", "dim"), fix["text"])
-                self.out.print(Padding(who, (0, 0, 0, 2)))
-                for record in fix["records"]:
-                    self._line(f"    {actions[record['action']]} {record['type']} {record['name']}", "bold")
-                    if record["current"] is not None and record["action"] != "remove":
-                        self._line(f"      - {record['current']}", "red")
-                    sign, style = ("-", "red") if record["action"] == "remove" else ("+", "green")
-                    self._line(f"      {sign} {record['value']}", style)
+                if (fix := finding["fix"]) and all(fix != known for fixes in todo.values() for _title, known in fixes):
+                    todo[finding["owner"]].append((check["title"], fix))
+        for owner, fixes in todo.items():
+            if fixes:
+                self.out.print()
+                self.out.print(Text(f"  {_('What to do')} ({owners[owner]})", style="bold"))
+            for title, fix in fixes:
+                self._fix(title, fix)
+
+    def _fix(self, title, fix):
+        actions = {"add": _("add"), "replace": _("replace"), "remove": _("remove")}
+        self.out.print(Padding(Text.assemble((f"{title}: ", "bold"), fix["text"]), (0, 0, 0, 2)))
+        for record in fix["records"]:
+            self._line(f"    {actions[record['action']]} {record['type']} {record['name']}", "bold")
+            if record["current"] is not None and record["action"] != "remove":
+                self._line(f"      - {record['current']}", "red")
+            sign, style = ("-", "red") if record["action"] == "remove" else ("+", "green")
+            self._line(f"      {sign} {record['value']}", style)
 
     def _line(self, text, style):
         self.out.print(Text(text, style=style), soft_wrap=True)

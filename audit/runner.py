@@ -1,76 +1,34 @@
 """Auditing: claim, collect, record. Sync functions that drive one event loop; the ORM is touched between its steps, never inside.
 
-Each process has one event loop and one `Network` (resolver with cache, TLS context, connections), made on first use, after
-the fork, and kept across tasks.
+The loop and the `Network` (resolver with cache, TLS context, connections) are those of the process.
 """
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import multiprocessing
-import os
 import socket
 import time
-import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from collectors.base import CheckResult, Outcome, run, unknown
 from collectors.catalogue import CHECKS
-from collectors.net import NetConfig, Network
 from collectors.text import _
 
 from . import lanes, store
+from .loop import persistently, process_loop
 from .models import AuditDomain, AuditRun, Tenant, WorkerHeartbeat, target_of
+from .owners import is_alive, owner_name, system
 from .querysets import MAX_ATTEMPTS
 
 log = logging.getLogger(__name__)
+SUSPECTS_AT_ONCE = 3  # that one drain looks at alone, before all others
 stopping = multiprocessing.Event()  # set by the worker command when it is asked to stop; its forked children see it
-_process: dict = {}  # pid -> (loop, network): a fork does not share them
-
-
-def net_config():
-    """The collectors' configuration from the settings."""
-    return NetConfig(
-        dns_servers=settings.AUDIT_DNS_SERVERS,
-        dns_cache_seconds=settings.AUDIT_DNS_CACHE_SEC,
-        allowed_networks=settings.AUDIT_ALLOWED_NETWORKS,
-        ca_file=settings.AUDIT_CA_FILE,
-        check_seconds=settings.AUDIT_CHECK_TIMEOUT_SEC,
-        domain_seconds=settings.AUDIT_DOMAIN_TIMEOUT_SEC,
-        portal_paths=settings.AUDIT_PORTAL_PATHS,
-    )
-
-
-def process_loop():
-    """(loop, network) of this process."""
-    if os.getpid() not in _process:
-        _process.clear()
-        loop = asyncio.new_event_loop()
-        _process[os.getpid()] = loop, loop.run_until_complete(_open())
-    return _process[os.getpid()]
-
-
-def close_process_loop():
-    """Close the network and the loop of this process (for commands and tests)."""
-    if entry := _process.pop(os.getpid(), None):
-        loop, network = entry
-        loop.run_until_complete(network.close())
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
-
-
-async def _open():
-    return Network(net_config())
-
-
-def owner_name():
-    """A name for a claim: host, process, and something unique."""
-    return f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
 
 
 @dataclass
@@ -111,7 +69,7 @@ def collect(jobs, *, width, only=None, on_start=None):
             done, _pending = loop.run_until_complete(asyncio.wait(running, timeout=0.5, return_when=asyncio.FIRST_COMPLETED))
             for task in done:
                 job = running.pop(task)
-                yield job, task.result()
+                yield job, _broken(job, only) if task.cancelled() else task.result()
     finally:
         for task in running:
             task.cancel()
@@ -127,10 +85,16 @@ async def _audit(network, job, only):
             return await run(job.target, network.audit(job.target, fresh=job.fresh), only)
     except Exception:
         log.exception("the audit of %s failed", job.target.domain)
-        message = _("The audit ran into an internal error; the log has the details.")
-        outcome = Outcome(message, [unknown("check_error", message)])
-        wanted = [c for c in CHECKS if only is None or c in only]
-        return {c: CheckResult.of(c, outcome, checked_at=timezone.now(), duration_ms=0) for c in wanted}
+        return _broken(job, only)
+
+
+def _broken(job, only):
+    """The results of an audit that broke, by a fault of ours."""
+    log.error("the audit of %s came to no result", job.target.domain)
+    message = _("The audit ran into an internal error; the log has the details.")
+    outcome = Outcome(message, [unknown("check_error", message)])
+    wanted = [c for c in CHECKS if only is None or c in only]
+    return {c: CheckResult.of(c, outcome, checked_at=timezone.now(), duration_ms=0) for c in wanted}
 
 
 def run_audit(tenant_id, domain, *, only=None):
@@ -162,92 +126,115 @@ def drain(*, seconds=None, width=None, on_over=None):
     lane = lanes.take()
     if lane is None:
         return 0
-    owner, until = owner_name(), time.monotonic() + (settings.DRAIN_SECONDS if seconds is None else seconds)
+    work = _Drain(lane, seconds=settings.DRAIN_SECONDS if seconds is None else seconds, on_over=on_over)
     width = width or settings.AUDIT_CONCURRENCY
-    held: dict[int, AuditDomain] = {}
+    count, counted = 0, False
     scheduled = _ScheduledRun()
-    over = False
-
-    def jobs():
-        nonlocal over
-        waiting: list[AuditDomain] = []
-        while True:
-            if not over and (time.monotonic() >= until or stopping.is_set()):
-                over = True
-                lanes.give_back(lane)
-                if on_over and not stopping.is_set():
-                    on_over()
-            if not waiting and not over:
-                waiting = persistently(AuditDomain.objects.claim, owner, count=max(1, min(width - len(held), 16)))
-                held.update((d.pk, d) for d in waiting)
-                _begin(waiting)
-            if not waiting:
-                if not held or over:
-                    return
-                yield None
-                continue
-            domain = waiting.pop(0)
-            if domain.attempts > MAX_ATTEMPTS:
-                held.pop(domain.pk)
-                store.give_up(domain, owner=owner, begun_at=timezone.now(), error="worker died")
-                log.error("%s was claimed %s times without a result: given up until its next slot", domain.domain, MAX_ATTEMPTS)
-                continue
-            yield Job(domain, domain.target(), fresh=domain.requested_at is not None)
-
-    count = 0
     try:
-        for job, results in collect(jobs(), width=width):
+        for job, results in collect(work.jobs(width), width=width):
             domain = job.key
             if not count:
                 _note_resolver()
-            saved = persistently(store.record, domain, results, begun_at=job.begun_at, owner=owner)
-            held.pop(domain.pk, None)
+            saved = work.save(job, results)
             count += saved
             scheduled.add(domain, saved)
+    except SystemExit:  # so django-q2 ends a task that is over its time: one of these domains may be the cause
+        counted = True
+        raise
     finally:
-        if held:  # stopped in the middle: what is not done is due again at once
-            persistently(store.release, list(held), owner=owner)
+        work.end(counted=counted)
         scheduled.end()
-        if not over:
-            lanes.give_back(lane)
     return count
 
 
-def persistently(act, *args, **options):
-    """Call `act` until the database takes it: a restart or a long lock costs a pause of some seconds and no result.
+class _Drain:
+    """The claims of one drain: `held` are those that it has to end, with a result or without."""
 
-    The event loop goes on meanwhile. The error of the last try is raised.
-    """
-    loop, _network = process_loop()
-    for pause in (0.2, 0.5, 1, 2, 4, 8, 8, None):
+    def __init__(self, lane, *, seconds, on_over):
+        self.owner, self.held = owner_name(), {}
+        self._lane, self._until, self._on_over = lane, time.monotonic() + seconds, on_over
+        self._claims, self._over = itertools.count(1), False
+
+    def jobs(self, width):
+        """What is due, as long as there is time: first some suspects, each alone, then all others side by side."""
+        for _n in range(SUSPECTS_AT_ONCE):
+            for job in self._claim(1, suspects=True) or []:
+                yield job
+                while self.held:
+                    yield None
+        while True:
+            claimed = self._claim(max(1, min(width - len(self.held), 16)))
+            if claimed is not None:
+                yield from claimed
+            elif self.held and not self._over:
+                yield None
+            else:
+                return
+
+    def _claim(self, count, *, suspects=False):
+        """Jobs for up to `count` more domains; None when the time is over or nothing is due."""
+        if self._is_over():
+            return None
+        regular_first = next(self._claims) % 4 == 0  # so that regular audits go on where people never stop asking
+        domains = persistently(AuditDomain.objects.claim, self.owner, count=count, regular_first=regular_first, suspects=suspects)
+        if not domains:
+            return None
+        self.held.update((d.pk, d) for d in domains)
+        if asked := [d.pk for d in domains if d.requested_at]:
+            persistently(AuditRun.objects.begin, asked, timezone.now())
+        return [job for job in map(self._job, domains) if job]
+
+    def _job(self, domain):
+        if domain.attempts > MAX_ATTEMPTS:
+            log.error("%s was claimed %s times without a result: given up until its next slot", domain.domain, MAX_ATTEMPTS)
+            return self._give_up(domain, "worker died")
         try:
-            return act(*args, **options)
-        except (OperationalError, InterfaceError) as error:
-            if pause is None:
-                raise
-            log.warning("the database does not take it (%s); again in %s s", str(error).splitlines()[0], pause)
-            connection.close()
-            loop.run_until_complete(asyncio.sleep(pause))
-    return None
+            return Job(domain, domain.target(), fresh=domain.requested_at is not None)
+        except Exception:
+            log.exception("%s can't be audited", domain.domain)
+            return self._give_up(domain, "its configuration can't be used; the log says why")
+
+    def save(self, job, results):
+        """Record the results; False if they came too late, or can't be kept: that costs this domain its turn, and no other."""
+        domain = job.key
+        try:
+            saved = persistently(store.record, domain, results, begun_at=job.begun_at, owner=self.owner)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            log.exception("the results of %s can't be saved", domain.domain)
+            saved = bool(self._give_up(domain, "its results can't be saved; the log says why"))
+        self.held.pop(domain.pk, None)
+        return saved
+
+    def _give_up(self, domain, error):
+        persistently(store.give_up, domain, owner=self.owner, begun_at=timezone.now(), error=error)
+        self.held.pop(domain.pk, None)
+
+    def _is_over(self):
+        """True once the time is over or the worker stops; then the lane is free for the next drain."""
+        if not self._over and (time.monotonic() >= self._until or stopping.is_set()):
+            self._over = True
+            lanes.give_back(self._lane)
+            if self._on_over and not stopping.is_set():
+                self._on_over()
+        return self._over
+
+    def end(self, *, counted):
+        """Give back what is left: ended in the middle, it is due again at once."""
+        try:
+            if self.held:
+                persistently(store.release, list(self.held), owner=self.owner, counted=counted)
+        finally:
+            if not self._over:
+                lanes.give_back(self._lane)
 
 
 def release_dead():
-    """Give back what processes of this host held that are gone (killed); the attempt stays counted. Returns how many rows."""
-    host = socket.gethostname()[:30]
-    held = AuditDomain.objects.filter(claimed_by__startswith=f"{host}:").values_list("claimed_by", flat=True).distinct()
-    dead = [owner for owner in held if not _alive(owner.split(":")[1])]
+    """Give back what processes of this system held that are gone (killed); the attempt stays counted. Returns how many rows."""
+    held = AuditDomain.objects.filter(claimed_by__startswith=f"{system()}:").values_list("claimed_by", flat=True).distinct()
+    dead = [owner for owner in held if not is_alive(owner)]
     return AuditDomain.objects.filter(claimed_by__in=dead).update(claimed_by="", claimed_until=None) if dead else 0
-
-
-def _alive(pid):
-    """True if the process is there; one that has ended and was not collected yet (a zombie) is not."""
-    try:
-        os.kill(int(pid), 0)
-        return Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except ProcessLookupError:
-        return False
-    except (OSError, ValueError, IndexError):
-        return True  # not ours to ask, or no /proc: the claim ends by its deadline
 
 
 def _note_resolver():
@@ -258,11 +245,6 @@ def _note_resolver():
         beats.exclude(resolver_down_since=None).update(resolver_down_since=None)
     elif beats.filter(resolver_down_since=None).update(resolver_down_since=timezone.now()):
         log.error("the DNS resolver does not answer: DNS checks are unknown until it does")
-
-
-def _begin(domains):
-    if domains:
-        AuditRun.objects.begin([d.pk for d in domains if d.requested_at], timezone.now())
 
 
 class _ScheduledRun:

@@ -1,6 +1,9 @@
 """The schedule table: our rows are brought in step after each migration; an operator's own rows and times are kept."""
 
+from datetime import timedelta
+
 from django.db.models.signals import post_migrate
+from django.utils import timezone
 
 # name: (task, cron with seconds as the sixth field)
 SCHEDULES = {
@@ -28,3 +31,14 @@ def sync():
             defaults={"func": func},
             create_defaults={"func": func, "schedule_type": Schedule.CRON, "cron": cron, "repeats": -1},
         )
+
+
+def keep_time():
+    """Bring our rows back to the present, where django-q2 would leave them: after the clock was set back, the next turn is in
+    a future that may be days away; after weeks without a worker, it would step through every turn that was missed."""
+    from django_q.models import Schedule
+
+    now = timezone.now()
+    for row in Schedule.objects.filter(name__in=SCHEDULES):
+        if row.next_run < now - timedelta(hours=1) or row.next_run > row.calculate_next_run() + timedelta(minutes=1):
+            Schedule.objects.filter(pk=row.pk, next_run=row.next_run).update(next_run=now)

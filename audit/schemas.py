@@ -104,7 +104,7 @@ class TenantCounts(Counts):
 class Worker(Schema):
     alive: bool = Field(description="A worker was seen in the last 30 seconds.")
     last_seen: datetime | None
-    queued: Count = Field(description="Domains that are due and not begun.")
+    queued: Count = Field(description="Domains that are due and not begun, of those that you may see.")
     resolver_down_since: datetime | None = Field(description="Our own resolver does not answer since then.")
 
 

@@ -1,18 +1,28 @@
 """Sentences of collectors, and words for statuses, in the reader's language."""
 
+from django.utils.formats import localize
 from django.utils.translation import gettext, npgettext
 
 from collectors.text import fill
 
 
 def say(source, default=""):
-    """A stored `{"id", "params"}` (or a collectors' Text) in the active language; `default` where there is no source."""
+    """A stored `{"id", "params"}` (or a collectors' Text) in the active language; `default` where there is no source.
+
+    Numbers with a fraction get that language's decimal sign.
+    """
     if hasattr(source, "source"):
         source = source.source()
     if not source or not source.get("id"):
         return default
-    params = {k: say(v) if isinstance(v, dict) else v for k, v in source.get("params", {}).items()}
+    params = {name: _value(value) for name, value in source.get("params", {}).items()}
     return fill(gettext(source["id"]), params)
+
+
+def _value(value):
+    if isinstance(value, dict):
+        return say(value)
+    return localize(value) if isinstance(value, float) else value
 
 
 def finding(stored):

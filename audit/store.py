@@ -1,11 +1,13 @@
 """Recording: the one write path for scheduled, manual, onboarding and command-line audits alike."""
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from collectors.base import Owner, Severity, Status, core_checks
 
 from .models import AuditCheck, AuditDomain, AuditRun, CheckTransition
+from .querysets import SUSPECT
 from .scoring import domain_status, score
 
 _FIELDS = [
@@ -45,11 +47,10 @@ def record(domain, results, *, begun_at, owner=None):
             "severity": status.rank,
             **_owners([f for c in {**known, **{c.check_id: c for c in checks}}.values() if c.check_id in core for f in c.findings]),
             "last_audit_at": now,
-            "attempts": 0,
             "last_error": "",
         }
         if owner is not None or row.claimed_by == "":
-            changes |= {"claimed_by": "", "claimed_until": None}
+            changes |= {"claimed_by": "", "claimed_until": None, "attempts": 0}
         if not (row.requested_at and row.requested_at > begun_at):  # else somebody asked again meanwhile: stay due
             changes |= {"requested_at": None, "next_audit_at": row.next_slot(now)}
         rows.update(**changes)
@@ -58,22 +59,25 @@ def record(domain, results, *, begun_at, owner=None):
 
 
 def give_up(domain, *, owner, begun_at, error):
-    """End a claim without results: the domain waits for its next regular slot, and the runs that asked count it as failed."""
+    """End a claim without results: the domain waits for its next regular slot, and the runs that asked count it as failed.
+
+    It stays a suspect: the next time it is audited alone.
+    """
     with transaction.atomic():
         now = timezone.now()
         changed = AuditDomain.objects.filter(pk=domain.pk, claimed_by=owner).update(
-            claimed_by="", claimed_until=None, requested_at=None, attempts=0, last_error=error[:200], next_audit_at=domain.next_slot(now)
-        )
+            claimed_by="", claimed_until=None, requested_at=None, attempts=SUSPECT, last_error=error[:200],
+            next_audit_at=domain.next_slot(now),
+        )  # fmt: skip
         if changed:
             AuditRun.objects.settle(domain, begun_at=begun_at, ok=False)
     return bool(changed)
 
 
-def release(domain_ids, *, owner):
-    """Give claimed domains back untouched: they are due again at once, and the attempt does not count."""
-    from django.db.models import F
-
-    AuditDomain.objects.filter(pk__in=domain_ids, claimed_by=owner).update(claimed_by="", claimed_until=None, attempts=F("attempts") - 1)
+def release(domain_ids, *, owner, counted=False):
+    """Give claimed domains back untouched: they are due again at once. `counted`: the attempt stays counted."""
+    rows = AuditDomain.objects.filter(pk__in=domain_ids, claimed_by=owner)
+    rows.update(claimed_by="", claimed_until=None, attempts=F("attempts") - (0 if counted else 1))
 
 
 def _merge(domain, before, result):
@@ -89,7 +93,7 @@ def _merge(domain, before, result):
         findings=[f.to_dict() for f in result.findings],
         evidence=result.evidence,
         checked_at=at,
-        since=before.since if before and before.status == status else at,
+        since=min(before.since, at) if before and before.status == status else at,  # min: the clock may have been set back
         conclusive_status=status.value if conclusive else (before.conclusive_status if before else ""),
         conclusive_at=at if conclusive else (before.conclusive_at if before else None),
         last_ok_at=at if status == Status.OK else (before.last_ok_at if before else None),

@@ -24,8 +24,8 @@ def ring(name="drain"):
 
         try:
             async_task(f"audit.tasks.{name}")
-        except Exception:
-            log.exception("the queue could not be reached; the next tick picks up what is due")
+        except Exception as error:  # noqa: BLE001 - whatever the broker raises
+            log.error("the queue could not be reached (%s); the next tick picks up what is due", error)
 
     transaction.on_commit(enqueue)
 
@@ -39,7 +39,10 @@ def request_run(*, tenant, domains, trigger, by, scope=""):
 
 def tick():
     """Every 30 s or so: process events that still wait, end runs that wait for nothing, ring a drain per worker if domains are due."""
+    now = timezone.now()
     runner.release_dead()
+    AuditDomain.objects.mend_times(now)
+    AuditRun.objects.filter(finished_at=None, created_at__gt=now).update(created_at=now)  # the clock was set back
     process_events()
     for left in RunDomain.objects.exclude(domain__enabled=True, domain__tenant__enabled=True).select_related("domain"):
         AuditRun.objects.settle(left.domain, begun_at=timezone.now(), ok=False)
@@ -58,7 +61,7 @@ def drain():
 def process_events():
     """Process the events that wait, oldest first; each in its own transaction, an error is kept on the event."""
     waiting = WebhookEvent.objects.filter(processed_at=None).order_by("received_at", "pk").values_list("pk", flat=True)
-    registered = sum(events.process(pk) for pk in list(waiting[:500]))
+    registered = sum(map(events.process, waiting[:500]))
     if registered:
         ring()
     return registered

@@ -3,7 +3,7 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from .views import login, overview, scorecard
+from .views import handover, login, overview, scorecard
 
 _DOMAIN = "domains/<int:tenant_id>/<str:domain>/"
 
@@ -17,6 +17,8 @@ urlpatterns = [
     path(_DOMAIN + "run/", scorecard.run, name="run"),
     path(_DOMAIN + "history/", scorecard.history, name="history"),
     path(_DOMAIN + "evidence/<slug:check_id>/", scorecard.evidence, name="evidence"),
+    path(_DOMAIN + "report/", handover.make, name="make-report"),
+    path("report/<str:token>/", handover.report, name="report"),
     path("login/", login.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("i18n/", include("django.conf.urls.i18n")),

@@ -46,7 +46,7 @@ async def webmail(target, net):
         return Outcome(findings[0].message, findings, evidence)
     page = hops[-1]
     evidence |= {"final_url": page.url, "title": page.title, "size": len(page.body), "truncated": page.truncated, "tls": page.tls_version}
-    seconds = f"{sum(hop.ms_total for hop in hops) / 1000:.2f}"
+    seconds = round(sum(hop.ms_total for hop in hops) / 1000, 2)
     return Outcome(_("{status} in {seconds} s, HTTPS valid", status=page.status, seconds=seconds), findings, evidence)
 
 

@@ -32,7 +32,7 @@ def fault_finding(fault, place):
             says = _("{host} ({address}) refuses connections on port {port}. Start the web server or open the firewall.", **seen)
             return fail("webmail_refused", says, owner=Owner.HOST)
         case "timeout":
-            waited = f"{fault.seconds:.1f}"
+            waited = round(fault.seconds, 1)
             says = _(
                 "{host} ({address}) did not answer in {seconds} s ({detail}). Check the server and its firewall.", seconds=waited, **seen
             )

@@ -40,7 +40,7 @@ def judge(start, hops):
     if waited > SLOW_MS:
         says = _(
             "The webmail took {seconds} s to begin its answer (limit {limit} s), so people wait. Check the load of the server.",
-            seconds=f"{waited / 1000:.1f}",
+            seconds=round(waited / 1000, 1),
             limit=SLOW_MS // 1000,
         )
         findings.append(warn("webmail_slow", says, owner=Owner.HOST))

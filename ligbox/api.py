@@ -6,6 +6,7 @@ from functools import wraps
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponseNotAllowed
+from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Swagger
@@ -74,6 +75,8 @@ def _view(view, *, is_operation):
             response.content = b""
         if is_operation:
             response["Cache-Control"] = "no-store"
+        elif not response.has_header("Cache-Control"):
+            patch_cache_control(response, private=True, no_cache=True)  # the documentation page holds a CSRF token
         return response
 
     return inner

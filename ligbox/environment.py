@@ -1,10 +1,14 @@
 """Reading settings from the environment or a `.env` file; a wrong value stops the start with one line that names it."""
 
+import contextlib
+import os
 import secrets
 import sys
+import tempfile
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+from cryptography.fernet import Fernet
 from environs import Env, EnvError
 
 env = Env()
@@ -15,14 +19,25 @@ def refuse(name, why):
     sys.exit(f"Setting {name}: {why}")
 
 
-def read(kind, name, default=None, *, lowest=None):
+def read_file(path):
+    """Read a `.env` file into the environment, which goes before it; there need not be one."""
+    try:
+        if path.exists():
+            env.read_env(str(path), recurse=False)
+    except (OSError, ValueError, IndexError) as error:  # ValueError: not UTF-8
+        sys.exit(f"The file {path} can't be read: {getattr(error, 'strerror', None) or error}")
+
+
+def read(kind, name, default=None, *, lowest=None, highest=None):
     """The setting `name`, read as `kind` (a method of environs.Env: str, int, bool, list …)."""
     try:
         value = getattr(env, kind)(name, default)
     except EnvError as error:
         return refuse(name, str(error).removeprefix(f'Environment variable "{name}" '))
-    if lowest is not None and value < lowest:
+    if lowest is not None and not value >= lowest:  # so that no NaN passes
         return refuse(name, f"{value} is too small; at least {lowest}.")
+    if highest is not None and value > highest:
+        return refuse(name, f"{value} is too large; at most {highest}.")
     return value
 
 
@@ -69,12 +84,43 @@ def secret_key(name, *, production, data_dir):
         return refuse(name, "it is required in production (DEBUG is off or ALLOWED_HOSTS is set).")
     path = Path(data_dir) / "secret_key"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="ascii") as file:
-            path.chmod(0o600)
-            file.write(secrets.token_urlsafe(64))
-    except FileExistsError:
-        pass
-    except OSError as error:
-        return refuse(name, f"no key is set and none can be kept in {path}: {error.strerror}.")
-    return path.read_text(encoding="ascii").strip() or refuse(name, f"{path} is empty; delete it to have a new key made.")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _keep_once(path, secrets.token_urlsafe(64))
+        return path.read_text(encoding="ascii").strip() or refuse(name, f"{path} is empty; delete it to have a new key made.")
+    except (OSError, UnicodeError) as error:
+        return refuse(name, f"no key is set and none can be kept in {path}: {getattr(error, 'strerror', None) or error}.")
+
+
+def _keep_once(path, text):
+    """Write a file for its owner's eyes that nobody ever sees half written; of two that do it at once, one wins."""
+    handle, new = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text)
+        with contextlib.suppress(FileExistsError):
+            os.link(new, path)
+    finally:
+        Path(new).unlink()
+
+
+def fernet_keys(name):
+    """A list of Fernet keys."""
+    keys = [key for key in (part.strip() for part in read("list", name, [])) if key]
+    for key in keys:
+        try:
+            Fernet(key)
+        except ValueError:
+            return refuse(name, "one of them is not a Fernet key (32 random bytes as url-safe base64).")
+    return keys
+
+
+def queue_address(name):
+    """The address of a Redis server, with time limits where it names none: one that is out of reach must not hold a request."""
+    value = read("str", name, "").strip()
+    if value and not value.startswith(("redis://", "rediss://", "unix://")):
+        return refuse(name, "it is not an address such as redis://127.0.0.1:6379/0.")
+    for option, seconds in (("socket_connect_timeout", 3), ("socket_timeout", 10)):
+        if value and f"{option}=" not in value:
+            value += f"{'&' if '?' in value else '?'}{option}={seconds}"
+    return value

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
 
-from .environment import dns_servers, env, networks, read, refuse, secret_key
+from .environment import dns_servers, fernet_keys, networks, queue_address, read, read_file, refuse, secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = BASE_DIR / "data"
-env.read_env(str(BASE_DIR / ".env"), recurse=False)
+read_file(BASE_DIR / ".env")
 
 # -- the kind of installation
 
@@ -24,7 +24,7 @@ if not ALLOWED_HOSTS:
     ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
 SECRET_KEY = secret_key("SECRET_KEY", production=PRODUCTION, data_dir=DATA_DIR)
 # Portal tokens and webhook secrets are encrypted with these (Fernet keys; the first one encrypts, all decrypt).
-ENCRYPTION_KEYS = read("list", "ENCRYPTION_KEYS", []) or [
+ENCRYPTION_KEYS = fernet_keys("ENCRYPTION_KEYS") or [
     base64.urlsafe_b64encode(hashlib.sha256(b"ligbox-audit fields " + SECRET_KEY.encode()).digest()).decode()
 ]
 
@@ -83,8 +83,13 @@ try:
     DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)}
 except (dj_database_url.ParseError, dj_database_url.UnknownSchemeError, ValueError):
     refuse("DATABASE_URL", "it is not a database address such as sqlite:///data/ligbox.sqlite3 or postgres://user:password@host/name.")
+if DATABASES["default"].get("ENGINE") not in ("django.db.backends.sqlite3", "django.db.backends.postgresql"):
+    refuse("DATABASE_URL", "only SQLite (sqlite:///…) and PostgreSQL (postgres://…) are supported.")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        refuse("DATABASE_URL", f"its folder can't be made: {error.strerror}.")
     DATABASES["default"]["OPTIONS"] = {  # WAL and IMMEDIATE: readers never wait, and writers queue instead of failing
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -93,7 +98,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = read("str", "REDIS_URL", "")
+REDIS_URL = queue_address("REDIS_URL")
 # Counters of throttles live in the cache: shared through Redis, else one set per web process.
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
@@ -147,6 +152,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CSRF_TRUSTED_ORIGINS = [o.strip() for o in read("list", "CSRF_TRUSTED_ORIGINS", []) if o.strip()]
+if any("://" not in origin for origin in CSRF_TRUSTED_ORIGINS):
+    refuse("CSRF_TRUSTED_ORIGINS", "each begins with its scheme, such as https://audit.example.com.")
 # How many reverse proxies stand in front: their X-Forwarded-For and X-Forwarded-Proto are believed, nobody else's.
 PROXIES = read("int", "PROXIES", 0, lowest=0)
 NINJA_NUM_PROXIES = PROXIES
@@ -170,15 +177,15 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 
 # -- audits
 
-AUDIT_INTERVAL_SEC = read("int", "AUDIT_INTERVAL_SEC", 600, lowest=30)
-AUDIT_CHECK_TIMEOUT_SEC = read("float", "AUDIT_CHECK_TIMEOUT_SEC", 10.0, lowest=1)
-AUDIT_DOMAIN_TIMEOUT_SEC = read("float", "AUDIT_DOMAIN_TIMEOUT_SEC", 30.0, lowest=1)
+AUDIT_INTERVAL_SEC = read("int", "AUDIT_INTERVAL_SEC", 600, lowest=30, highest=30 * 86400)
+AUDIT_CHECK_TIMEOUT_SEC = read("float", "AUDIT_CHECK_TIMEOUT_SEC", 10.0, lowest=1, highest=90)
+AUDIT_DOMAIN_TIMEOUT_SEC = read("float", "AUDIT_DOMAIN_TIMEOUT_SEC", 30.0, lowest=1, highest=90)
 AUDIT_DNS_SERVERS = dns_servers("AUDIT_DNS_SERVERS")
-AUDIT_DNS_CACHE_SEC = read("int", "AUDIT_DNS_CACHE_SEC", 600, lowest=0)
-AUDIT_CONCURRENCY = read("int", "AUDIT_CONCURRENCY", 32, lowest=1)
-AUDIT_WORKERS = read("int", "AUDIT_WORKERS", 1, lowest=1)
+AUDIT_DNS_CACHE_SEC = read("int", "AUDIT_DNS_CACHE_SEC", 600, lowest=0, highest=7 * 86400)
+AUDIT_CONCURRENCY = read("int", "AUDIT_CONCURRENCY", 32, lowest=1, highest=1000)
+AUDIT_WORKERS = read("int", "AUDIT_WORKERS", 1, lowest=1, highest=64)
 AUDIT_ALLOWED_NETWORKS = networks("AUDIT_ALLOWED_NETWORKS")
-AUDIT_RETENTION_DAYS = read("int", "AUDIT_RETENTION_DAYS", 90, lowest=1)
+AUDIT_RETENTION_DAYS = read("int", "AUDIT_RETENTION_DAYS", 90, lowest=1, highest=36500)
 AUDIT_RUNS_PER_MINUTE = read("int", "AUDIT_RUNS_PER_MINUTE", 30, lowest=1)  # manual audits that one caller may ask for
 AUDIT_PORTAL_PATHS = {
     "carbonio": read("str", "AUDIT_PORTAL_CARBONIO_PATH", "/api/v1/domains/{domain}/carbonio"),
@@ -222,11 +229,16 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"()": "ligbox.logs.OneLine", "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"seldom": {"()": "ligbox.logs.Seldom"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line"},
+        "queue": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["seldom"]},
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "django-q": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+        "django-q": {"handlers": ["queue"], "level": "WARNING", "propagate": False},
+        "audit.management.commands.worker": {"handlers": ["queue"], "level": "INFO", "propagate": False},
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
     },

@@ -32,7 +32,7 @@ class OutcomeFilter(admin.SimpleListFilter):
 
 @admin.register(WebhookEvent)
 class WebhookEventAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ["received_at", "tenant", "shown_event", "shown_id", "processed_at", "shown_error"]
+    list_display = ["received_at", "shown_event", "shown_error", "tenant", "processed_at", "shown_id"]
     list_filter = [OutcomeFilter, "event", "tenant"]
     search_fields = ["event_id", "error"]
     ordering = ["-received_at"]

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from audit import tasks
 from audit.models import AuditDomain, Tenant
+from audit.sentences import say
 from audit.validators import selector_list
 from collectors.names import DomainError, is_mixed_script, normalize_domain, to_unicode
 from collectors.text import clean
@@ -106,7 +107,7 @@ def _read(line, cells, tenants, default):
     try:
         line.domain = normalize_domain(cells.get("domain", ""))
     except DomainError as error:
-        raise ValidationError(clean(error, 300)) from None
+        raise ValidationError(clean(say(error.message), 300)) from None
     if is_mixed_script(line.domain):
         line.note = _("Mixes letters of several scripts: it may be made to look like another name.")
     name = cells.get("tenant", "")

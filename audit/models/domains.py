@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from audit import validators
 from audit.querysets import AuditDomainQuerySet
 from audit.scoring import DomainStatus
+from audit.sentences import say
 from collectors.names import DomainError, normalize_domain, to_unicode
 
 from .tenants import Tenant, target_of
@@ -78,7 +79,7 @@ class AuditDomain(models.Model):
         try:
             self.domain = normalize_domain(self.domain)
         except DomainError as error:
-            raise ValidationError({"domain": error.message}) from None
+            raise ValidationError({"domain": say(error.message)}) from None
 
     @property
     def unicode(self):

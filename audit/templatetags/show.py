@@ -52,9 +52,15 @@ def ago(moment):
     """`<time>` with the moment in words, the exact time as its title; nothing for None."""
     if moment is None:
         return ""
-    local = timezone.localtime(moment)
-    exact = f"{date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
-    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(timespec="seconds"), exact, relative(moment))
+    iso = moment.isoformat(timespec="seconds")
+    return format_html('<time datetime="{}" title="{}">{}</time>', iso, exact(moment), relative(moment))
+
+
+@register.filter("moment")
+def exact(at):
+    """The exact time, in the installation's time zone."""
+    local = timezone.localtime(at)
+    return f"{date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
 
 
 @register.filter

@@ -1,13 +1,16 @@
 """Who may see the pages and who may ask for audits."""
 
 from functools import wraps
+from urllib.parse import urljoin
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.shortcuts import redirect
 from django.utils.cache import patch_cache_control
+from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
-SEE, RUN = "audit.view_auditdomain", "audit.run_audit"
+SEE, RUN, REPORT = "audit.view_auditdomain", "audit.run_audit", "audit.make_report"
 
 
 def viewer(view):
@@ -34,12 +37,31 @@ def may_run(user):
     return user.has_perm(RUN)
 
 
-def runner(view):
-    """For those who may ask for audits, by POST."""
+def may_report(user):
+    """Whether this user may make report links."""
+    return user.has_perm(REPORT)
 
+
+def runner(view):
+    """For those who may ask for audits, see `_button`."""
+    return _button(view, may_run)
+
+
+def maker(view):
+    """For those who may make report links, see `_button`."""
+    return _button(view, may_report)
+
+
+def _button(view, allowed):
+    """By POST. A GET, as after a login or a change of the language, leads to the page of the button."""
+
+    @require_http_methods(["GET", "HEAD", "POST"])
     @wraps(view)
     def inner(request, *args, **kwargs):
-        if not may_run(request.user):
+        if request.method != "POST":
+            query = request.GET.urlencode()
+            return redirect(urljoin(request.path, "../") + (f"?{query}" if query else ""))
+        if not allowed(request.user):
             raise PermissionDenied
         return view(request, *args, **kwargs)
 

@@ -3,6 +3,7 @@
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from audit import trend
 from audit.models import AuditDomain, Tenant, WorkerHeartbeat
 from audit.overview import checks_by_title, overview, select
 from audit.paging import CursorError
@@ -28,6 +29,7 @@ def board(request):
         data = overview(domains, filters, limit=limit)
     query = query_of(filters, limit)
     counts = _counts(data, filters.tenant)
+    lines = trend.scores({card["id"]: card["known"] for card in data["cards"]})
     context = {
         "filters": filters,
         "limit": limit,
@@ -41,7 +43,7 @@ def board(request):
         "bar": _bar(counts),
         "total": counts["domains"],
         "everything": reverse("overview") + query_of(filters, limit, status=""),
-        "cards": [_card(card, query) for card in data["cards"]],
+        "cards": [_card(card, query, lines.get(card["id"])) for card in data["cards"]],
         "matches": _matches(domains, counts, filters),
         "first_url": reverse("overview") + query if cursor else "",
         "next_url": reverse("overview") + query_of(filters, limit, cursor=data["next_cursor"]) if data["next_cursor"] else "",
@@ -100,16 +102,27 @@ def short_title(check_id):
     return title.rpartition("(")[2].removesuffix(")") if title.endswith(")") else title
 
 
-def _card(card, query):
+def _card(card, query, line):
     unknown = sum(s == Status.UNKNOWN for s in card["checks"].values())
     return card | {
         "url": domain_url("scorecard", card) + query,
         "panel_url": domain_url("panel", card) + query,
         "mixed": is_mixed_script(card["domain"]),
+        "line": line and _line(line, card["max_score"]),
         "segments": [{"title": say(CHECKS[c].title), "status": s} for c, s in card["checks"].items()],
         "chips": [{"title": short_title(c), "status": card["checks"][c]} for c in card["failing"]] if card["last_audit"] else [],
         "unknown": unknown if card["last_audit"] and unknown < len(card["checks"]) else 0,
     }
+
+
+def _line(points, most):
+    """The sparkline of a score in a box of 100 × 20: its points as SVG takes them, and what it says in numbers."""
+    steps, last = [], None
+    for x, score in points:
+        y = round(18 - 16 * score / most, 1)
+        steps += [f"{100 * x:.1f},{y}"] if last is None else [f"{100 * x:.1f},{last}", f"{100 * x:.1f},{y}"]
+        last = y
+    return {"points": " ".join(steps), "first": points[0][1], "lowest": min(score for _x, score in points), "days": trend.SCORE_DAYS}
 
 
 def domain_url(name, card):

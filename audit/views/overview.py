@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from django_htmx.http import push_url, trigger_client_event
 
 from audit.models import AuditDomain, AuditRun, Tenant
@@ -34,10 +34,10 @@ def board(request):
     """The overview's fragment. A request of the filter form also changes the address."""
     context = board_of(request)
     response = render(request, "_board.html", context | _extras(request))
-    return push_url(response, context["list_url"]) if "push" in request.GET else response
+    moved = "push" in request.GET and request.htmx.current_url_abs_path != context["list_url"]
+    return push_url(response, context["list_url"]) if moved else response
 
 
-@require_POST
 @runner
 def run_filtered(request):
     """Ask for an audit of every domain that matches the filters in the query string: one run a tenant."""

@@ -6,10 +6,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 from django_htmx.http import trigger_client_event
 
-from audit import overview, scorecards
+from audit import overview, scorecards, trend
 from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition
 from audit.paging import CursorError, page
 from audit.sentences import say
@@ -18,7 +18,7 @@ from collectors.base import Status
 from collectors.catalogue import CHECKS
 from collectors.names import DomainError, is_mixed_script, normalize_domain
 
-from .access import may_run, runner, viewer
+from .access import may_report, may_run, runner, viewer
 from .query import MAX_ID, filters_of, limit_of, number, query_of
 from .running import too_many
 
@@ -42,7 +42,6 @@ def panel(request, tenant_id, domain):
     return trigger_client_event(response, "lb:refresh", after="swap") if followed else response
 
 
-@require_POST
 @runner
 def run(request, tenant_id, domain):
     """Audit this domain now. With JavaScript the answer is the scorecard with its progress, else a redirect to it."""
@@ -131,7 +130,9 @@ def _context(request, row, *, run_id=None):
     latest = {}
     for transition in transitions:
         latest.setdefault(transition.check_id, transition)
+    spans = trend.spans(row)
     for check in [*card["checks"], *card["advisory"]]:
+        check["past"] = _past(spans.get(check["check_id"], []))
         check["summary_needed"] = not (check["findings"] and check["findings"][0]["message"] == check["message"])
         check["changed"] = latest.get(check["check_id"]) if check["status"] in (Status.WARN, Status.FAIL) else None
     unknown = sum(c["status"] == Status.UNKNOWN for c in card["checks"])
@@ -152,9 +153,15 @@ def _context(request, row, *, run_id=None):
         "transitions": transitions,
         "run": current,
         "run_url": f"{panel_url}{followed}&follow=1" if current else "",
-        "worker": overview.worker() if current and not current.finished_at else None,
+        "worker": overview.worker(AuditDomain.objects.all()) if current and not current.finished_at else None,
         "may_run": may_run(request.user) and active,
+        "may_report": may_report(request.user) and active and row.last_audit_at is not None,
     }
+
+
+def _past(parts):
+    """The timeline of a check in a box of 900 × 10, without what would be too thin to see moving."""
+    return [{"x": round(900 * x, 1), "width": max(1, round(900 * w, 1)), "status": status, "since": at} for x, w, status, at in parts]
 
 
 def _run_of(row, run_id):

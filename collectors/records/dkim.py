@@ -101,7 +101,7 @@ async def _judge(deciding, *, others, signing, target, net, evidence):
     """The findings on all deciding selectors. Wrong places are looked at where a record is missing, a wildcard where one is there."""
     probed = [s for s in deciding if s.lookup and not s.texts and not s.chain][:PROBED]
     wild, *places = await asyncio.gather(
-        wildcard(net, target.domain) if any(s.texts for s in deciding) else asyncio.sleep(0, []),
+        wildcard(net, target.domain) if any(s.texts or s.chain for s in deciding) else asyncio.sleep(0),
         *(misplaced(net, s.selector, target.domain) for s in probed),
     )
     places = {s.selector: place for s, place in zip(probed, places, strict=True)}
@@ -113,11 +113,11 @@ async def _judge(deciding, *, others, signing, target, net, evidence):
             evidence.setdefault("misplaced", []).extend({"name": n, "txt": show_bytes(t)} for n, t in places[seen.selector])
             found.append(findings.misplaced(seen, found=places[seen.selector], signing=signing))
         elif not seen.texts:
-            found.append(findings.missing(seen, signing=signing, others=others, target=target))
+            found.append(findings.missing(seen, signing=signing, others=others, wild=wild, target=target))
         else:
             found += findings.judge(seen, signing=signing, others=others, wild=wild, target=target)
-    if wild:
-        evidence["wildcard"] = wild
+    if wild and wild.texts:
+        evidence["wildcard"] = wild.texts
         found.append(findings.wildcard(target.domain))
     if any(s.key for s in deciding) and all(s.key.type == "ed25519" for s in deciding if s.key):
         found.append(findings.ed25519_only(deciding[0].name))
@@ -145,7 +145,7 @@ async def _without_selector(target, net, evidence, fault):
     found += [fault] if fault else []
     evidence["tried"] = [name_of(s, target.domain) for s in USUAL]
     guessed = await guess(net, target.domain)
-    if guessed and await wildcard(net, target.domain):
+    if guessed and (wild := await wildcard(net, target.domain)) and wild.texts:
         guessed = []  # a wildcard answers for every selector
     evidence["selectors"] = [s.evidence() for s in guessed]
     for seen in guessed:

@@ -8,7 +8,7 @@ from . import dkim_fix as fixes
 MIN_BITS, GOOD_BITS = 1024, 2048  # RFC 8301, 3.2: shorter ones must not verify; signers should use the longer
 
 
-def missing(seen, *, signing, others, target):
+def missing(seen, *, signing, others, wild, target):
     """No record for a selector that the server is known to use."""
     owner = fixes.owner_of(seen, target)
     twin = _twin(signing, others)
@@ -26,7 +26,7 @@ def missing(seen, *, signing, others, target):
         )  # fmt: skip
     else:
         says = _("There is no DKIM key at {name}: receivers cannot verify the domain's signatures.", name=seen.name)
-    return fail("dkim_missing", says, owner=owner, fix=fixes.publish(seen, signing, owner=owner))
+    return fail("dkim_missing", says, owner=owner, fix=fixes.publish(seen, signing, owner=owner, present=not _is_wild(seen, wild)))
 
 
 def misplaced(seen, *, found, signing):
@@ -39,21 +39,26 @@ def misplaced(seen, *, found, signing):
 
 
 def judge(seen, *, signing, others, wild, target):
-    """The findings on a record that is there. `wild`: the texts with which a wildcard answers for any selector."""
+    """The findings on a record that is there. `wild`: the Lookup of a selector that nobody uses."""
     owner = fixes.owner_of(seen, target)
-    new = fixes.publish(seen, signing, owner=owner, present=not wild or set(seen.texts) != set(wild))
+    new = fixes.publish(seen, signing, owner=owner, present=not _is_wild(seen, wild))
     if len(seen.texts) > 1:
         says = _(
             "{n} TXT records stand at {name}, and there may be one only: receivers take any of them or none.",
             n=len(seen.texts), name=seen.name,
         )  # fmt: skip
-        return [fail("dkim_multiple_records", says, owner=owner, fix=fixes.only_one(seen, signing))]
+        return [fail("dkim_multiple_records", says, owner=owner, fix=fixes.only_one(seen, signing, owner))]
     if seen.error:
         return [_unreadable(seen, owner, new)]
     if seen.record.revoked:
         says = _("The key at {name} is revoked (“p=” is empty): receivers reject the domain's signatures.", name=seen.name)
         return [fail("dkim_revoked", says, owner=owner, fix=new)]
     return [*_key(seen, signing, others, owner, new), *_tags(seen, signing, owner)]
+
+
+def _is_wild(seen, wild):
+    """Whether what was found at the name comes from a wildcard, so that nothing stands there itself."""
+    return wild is not None and (wild.texts or wild.chain) and (set(seen.texts), seen.chain) == (set(wild.texts), wild.chain)
 
 
 def _unreadable(seen, owner, fix):
@@ -126,7 +131,7 @@ def _tags(seen, signing, owner):
         changes["t"] = ":".join(flag for flag in record.list_of("t") if flag not in ("y", "")) or None
     if not changes:
         return []
-    found, fix = [], fixes.without(seen, signing, changes)
+    found, fix = [], fixes.without(seen, signing, changes, owner)
     if "h" in changes:
         says = _("The key at {name} does not allow SHA-256 (“h=”), the only hash that receivers still accept.", name=seen.name)
         found.append(fail("dkim_hash_sha1_only", says, owner=owner, fix=fix))

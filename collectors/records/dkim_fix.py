@@ -47,7 +47,9 @@ def publish(seen, signing, *, owner=Owner.CUSTOMER, present=True):
         if meant:
             return Fix(_("Publish the record in this form."), (Record("TXT", seen.holder, meant, Action.REPLACE, current[0]),))
         return Fix(_("Ask the operator of the mail server for the DKIM record of selector “{s}” and publish it.", s=seen.selector))
-    if not current and seen.chain and owner == Owner.CUSTOMER:
+    if not present:  # a name of its own beats the wildcard
+        return Fix(_("Publish the server's key in this TXT record."), (Record("TXT", seen.name, signing.record),))
+    if seen.chain and owner == Owner.CUSTOMER and (not current or not is_below(seen.holder, seen.domain)):
         alias = Record("CNAME", seen.name, seen.chain[0], Action.REMOVE, seen.chain[0])
         return Fix(_("Publish this TXT record in place of the alias."), (alias, Record("TXT", seen.name, signing.record)))
     right = next((text for text in current if key_in(text.encode()) == signing.key), None)
@@ -80,19 +82,19 @@ def key_in(text):
         return None
 
 
-def only_one(seen, signing):
+def only_one(seen, signing, owner):
     """Of several texts, the one to keep: the one with the server's key, else the only one with a key, else nobody can say."""
     holding = [show_bytes(text) for text in seen.texts if key_in(text)]
     if (signing and signing.record) or len(holding) != 1:
-        return publish(seen, signing)
+        return publish(seen, signing, owner=owner)
     rest = [show_bytes(text) for text in seen.texts if show_bytes(text) != holding[0]]
     return Fix(_("Keep the record with the key and remove the rest."), tuple(Record("TXT", seen.holder, t, Action.REMOVE, t) for t in rest))
 
 
-def without(seen, signing, changes):
+def without(seen, signing, changes, owner):
     """The record with tags changed or taken out; with the server's key in it, so that it cures all at once."""
     if signing and signing.record and seen.key != signing.key:
-        return publish(seen, signing)
+        return publish(seen, signing, owner=owner)
     record = Record("TXT", seen.holder, seen.record.text(**changes), Action.REPLACE, show_bytes(seen.texts[0]))
     return Fix(_("Publish the record with these corrections."), (record,))
 

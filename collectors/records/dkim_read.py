@@ -46,6 +46,10 @@ class Seen:
         return self.lookup.chain if self.lookup else ()
 
     @property
+    def domain(self):
+        return self.name.partition("._domainkey.")[2]
+
+    @property
     def holder(self):
         """The name at which the record really stands."""
         return self.chain[-1] if self.chain else self.name
@@ -101,12 +105,15 @@ async def guess(net, domain):
 
 
 async def wildcard(net, domain):
-    """The texts at a selector that nobody uses: any at all come from a wildcard.
+    """The Lookup of a selector that nobody uses: any text or alias there comes from a wildcard. None where it fails.
 
     The selector follows from the domain, so that the answer can be cached. A lookup that fails tells nothing and is
     passed over: the keys found do not depend on it.
     """
-    return await _texts(net, name_of("x" + hashlib.sha256(domain.encode()).hexdigest()[:20], domain))
+    try:
+        return await net.lookup(name_of("x" + hashlib.sha256(domain.encode()).hexdigest()[:20], domain), "TXT")
+    except DnsFault:
+        return None
 
 
 async def _texts(net, name):

@@ -11,25 +11,28 @@ from .dmarc_judge import Judge
 
 async def audit(target, net) -> Outcome:
     """The findings of `dns_dmarc`. A lookup that decides which record applies and fails makes the check unknown."""
-    results = {}
+    results, place = {}, fixes.Place(f"_dmarc.{target.domain}", target.domain)
 
     async def lookup(name):
         found = await net.lookup(name, "TXT")
         results[name] = found.result
+        if name == place.name:
+            place.chain = found.chain
         return found.texts
 
     at = await dmarc.discover(target.domain, lookup)
-    name = f"_dmarc.{target.domain}"
+    if place.chain and await _by_wildcard(place, net):
+        place.chain = ()  # a name of its own beats it; there is no alias to remove
     evidence = {"walk": [_seen(step, results, at) for step in at.steps]}
     if len(at.own.records) > 1:
-        return Outcome(_("Several DMARC records."), [_multiple(name, at.own.records, target)], evidence)
+        return Outcome(_("Several DMARC records."), [_multiple(place, at.own.records, target)], evidence)
     if at.found is None:
-        finding = _not_dmarc(name, at.own, target) or await _misplaced(name, target, lookup) or _missing(name, at.own, target)
+        finding = _not_dmarc(place, at.own, target) or await _misplaced(place, target, lookup) or _missing(place, at.own, target)
         return Outcome(finding.message, [finding], evidence)
 
     findings: list[Finding] = []
     if at.inherited:
-        findings += filter(None, [_not_dmarc(name, at.own, target)])
+        findings += filter(None, [_not_dmarc(place, at.own, target)])
     record, exists = at.found.record, True
     either = {record.policy(inherited=at.inherited, exists=e)[1] for e in (True, False)}
     if len(either) > 1:
@@ -39,10 +42,18 @@ async def audit(target, net) -> Outcome:
             findings += [fault.finding()] if "none" in either else []
     tag, policy = record.policy(inherited=at.inherited, exists=exists)
     destinations = await reports.verify(at.found.domain, record, lookup)
-    judge = Judge(target, at, record, tag, policy)
+    judge = Judge(target, at, (tag, policy), place)
     findings += judge.policy_findings() + judge.report_findings(destinations)
     evidence |= _evidence(at, record, tag, policy, destinations)
     return Outcome(judge.summary(), findings, evidence)
+
+
+async def _by_wildcard(place, net):
+    """True if a name that nobody uses is the same alias; one that cannot be looked up tells nothing."""
+    try:
+        return (await net.lookup(f"_no-such-name.{place.domain}", "TXT")).chain == place.chain
+    except Fault:
+        return False
 
 
 async def _exists(domain, net):
@@ -57,32 +68,33 @@ async def _exists(domain, net):
 # -- no record that counts
 
 
-def _multiple(name, records, target):
+def _multiple(place, records, target):
     message = _(
         "There are {count} DMARC records at {name}. Receivers ignore them all, so the domain is not protected. Keep a single one.",
         count=len(records),
-        name=name,
+        name=place.name,
     )
     text = _("Replace one of the records by this one, which joins them, and remove the others.")
-    return fail("dmarc_multiple", message, fix=fixes.merge(name, records, target, text))
+    return fail("dmarc_multiple", message, fix=fixes.merge(place, records, target, text))
 
 
-def _not_dmarc(name, step, target):
+def _not_dmarc(place, step, target):
     """The finding for a text that was meant to be a record and is none, or None."""
     meant = [text for text in step.texts if dmarc.is_almost(text)]
     if not meant or step.records:
         return None
     message = _(
         "The text at {name} does not begin with exactly “v=DMARC1;”, so receivers ignore it: {text}. Publish it as shown in the fix.",
-        name=name,
+        name=place.name,
         text=fixes.shown(meant),
     )
-    fix = fixes.replace(name, dmarc.guess(meant[0]), target, _("Replace the TXT record at {name} by this one.", name=name))
+    fix = fixes.replace(place, dmarc.guess(meant[0]), target, _("Replace the TXT record at {name} by this one.", name=place.name))
     return fail("dmarc_syntax", message, fix=fix)
 
 
-async def _misplaced(name, target, lookup):
+async def _misplaced(place, target, lookup):
     """The finding for a record at one of the usual wrong places, or None. A lookup that fails here changes no verdict."""
+    name = place.name
     for wrong in (f"{name}.{target.domain}", target.domain):
         try:
             texts = await lookup(wrong) if len(wrong) <= 253 else []
@@ -96,11 +108,12 @@ async def _misplaced(name, target, lookup):
                 name=name,
             )
             advice = _("Publish the record at {name} and remove the one at {wrong}.", name=name, wrong=wrong)
-            return fail("dmarc_misplaced", message, fix=fixes.move(wrong, name, record, target, advice))
+            return fail("dmarc_misplaced", message, fix=fixes.move(wrong, place, record, target, advice))
     return None
 
 
-def _missing(name, step, target):
+def _missing(place, step, target):
+    name = place.name
     if step.texts:
         message = _(
             "None of the TXT records at {name} is a DMARC record: {text}. Anyone can send mail in the name of {domain}, "
@@ -117,7 +130,7 @@ def _missing(name, step, target):
             domain=target.domain,
         )
     text = _("Add this TXT record. Where other services also send for the domain, start with p=none and read the reports first.")
-    return fail("dmarc_missing", message, fix=fixes.add(name, None, target, text))
+    return fail("dmarc_missing", message, fix=fixes.add(place, None, target, text))
 
 
 # -- evidence

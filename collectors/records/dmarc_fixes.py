@@ -1,5 +1,7 @@
 """The DMARC record to publish, built from the one that is published now: its owner's own tags and addresses are kept."""
 
+from dataclasses import dataclass
+
 from collectors.base import Action, Fix, Record
 from collectors.standards import dmarc
 from collectors.text import MAX_TEXT, _, show_bytes
@@ -38,32 +40,71 @@ def is_weaker(policy, than):
     return policy is None or dmarc.POLICIES.index(policy) < dmarc.POLICIES.index(than)
 
 
-def add(name, record, target, text):
-    """A fix that publishes a record at `name`, where there is none; `record` (or None) is what it is made from."""
-    return _fix(text, [_record(name, corrected(record, target))])
+@dataclass
+class Place:
+    """Where the record of `domain` belongs; `chain`: the aliases that are followed from there."""
+
+    name: str
+    domain: str
+    chain: tuple[str, ...] = ()
+
+    @property
+    def holder(self):
+        """The name at which the record really stands."""
+        return self.chain[-1] if self.chain else self.name
+
+    @property
+    def elsewhere(self):
+        """True if it stands in somebody else's zone, by an alias."""
+        return self.holder != self.domain and not self.holder.endswith(f".{self.domain}")
+
+    def without_alias(self):
+        """The removal of the alias, beside which no other record may stand."""
+        return [Record("CNAME", self.name, self.chain[0], Action.REMOVE, self.chain[0])] if self.chain else []
 
 
-def replace(name, record, target, text):
+def add(place, record, target, text):
+    """A fix that publishes a record at `place`, where there is none; `record` (or None) is what it is made from."""
+    return _fix(text, [_record(place.name, corrected(record, target)), *place.without_alias()])
+
+
+def replace(place, record, target, text):
     """A fix that puts the corrected record in the place of the published one."""
-    return _fix(text, [_record(name, corrected(record, target), Action.REPLACE, record.text)])
+    if place.elsewhere:
+        return _instead_of_alias(place, corrected(record, target))
+    return _fix(text, [_record(place.holder, corrected(record, target), Action.REPLACE, record.text)])
 
 
-def move(wrong, name, record, target, text):
-    """A fix that publishes at `name` what was found at `wrong`, and takes it away there."""
+def move(wrong, place, record, target, text):
+    """A fix that publishes at `place` what was found at `wrong`, and takes it away there."""
     taken = _record(wrong, record.text, Action.REMOVE, record.text)
-    return _fix(text, [_record(name, corrected(record, target)), taken])
+    return _fix(text, [_record(place.name, corrected(record, target)), *place.without_alias(), taken])
 
 
-def merge(name, records, target, text):
+def merge(place, records, target, text):
     """A fix that makes one record of several: the strictest one's tags, with everybody's addresses."""
+    records = sorted(records, key=lambda r: r.text)  # servers turn the order around, and a fix must not change with it
     strictest = max(records, key=lambda r: dmarc.POLICIES.index(r.valid("p") or "none"))
     addresses = dict.fromkeys(uri.text for r in records for uri in r.destinations)
     if addresses:
         strictest = dmarc.parse(dmarc.rewrite(strictest, rua=",".join(addresses)).encode())
     value = corrected(strictest, target)
-    first, *rest = records
-    removed = [_record(name, r.text, Action.REMOVE, r.text) for r in rest]
-    return _fix(text, [_record(name, value, Action.REPLACE, first.text), *removed])
+    if place.elsewhere:
+        return _instead_of_alias(place, value)
+    # One that stands there already is kept: to publish it once more and to remove it would leave nothing.
+    first, *rest = sorted(records, key=lambda r: r.text != value)
+    removed = [_record(place.holder, r.text, Action.REMOVE, r.text) for r in rest]
+    return _fix(text, [_record(place.holder, value, Action.REPLACE, first.text), *removed])
+
+
+def _instead_of_alias(place, value):
+    text = _(
+        "The record stands at {holder}, to which {name} is an alias. Have it corrected there, or publish this TXT record in place of "
+        "the alias.",
+        holder=place.holder,
+        name=place.name,
+    )
+    return _fix(text, [_record(place.name, value), *place.without_alias()])
 
 
 def authorise(name, text):

@@ -9,21 +9,23 @@ from . import dmarc_reports as reports
 
 
 class Judge:
-    """The findings about the record that applies; `tag` and `policy` are what is in effect for the domain."""
+    """The findings about the record that applies; `effect` is the (tag, policy) that holds for the domain,
+    `place` is where its own record belongs."""
 
-    def __init__(self, target, at, record, tag, policy):
-        self.target, self.at, self.record, self.tag, self.policy = target, at, record, tag, policy
+    def __init__(self, target, at, effect, place):
+        self.target, self.at, self.record, self.place = target, at, at.found.record, place
+        self.tag, self.policy = effect
         self.name = f"_dmarc.{at.found.domain}"
 
     def fix(self):
         """One and the same record in every finding: it cures all that a record can cure."""
-        own = f"_dmarc.{self.target.domain}"
+        own = self.place
         if self.at.inherited:
             base = dmarc.Record("", (), rua=self.record.rua)
             return fixes.add(
                 own, base, self.target, _("Add a record of its own for the domain, or correct the one at {name}.", name=self.name)
             )
-        return fixes.replace(own, self.record, self.target, _("Replace the TXT record at {name} by this one.", name=own))
+        return fixes.replace(own, self.record, self.target, _("Replace the TXT record at {name} by this one.", name=own.name))
 
     def policy_findings(self):
         """What is to be said of policy, test mode, subdomains and tags."""

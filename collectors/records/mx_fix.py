@@ -5,6 +5,8 @@ from itertools import zip_longest
 from collectors.base import Action, Fix, Record
 from collectors.text import _
 
+MAX_CHANGES = 50  # that are listed one by one; nobody has that many exchanges
+
 
 def record_set(name, found, mail_hosts):
     """Changes after which the tenant's exchanges stand alone at `name`.
@@ -17,10 +19,13 @@ def record_set(name, found, mail_hosts):
     if not mail_hosts:
         return _without_hosts(name, found)
     others = [x.text for x in found if not x.ours]
+    wanted = [f"{10 * at} {host.lower().removesuffix('.')}" for at, host in enumerate(mail_hosts, 1)]
+    if len(others) > MAX_CHANGES:
+        shown = [x.text for x in kept] or wanted
+        return Fix(_("The MX records should be: {set}. Remove all others.", set=", ".join(shown[:MAX_CHANGES])))
     if kept:
         text = _("The MX records should be: {set}.", set=", ".join(x.text for x in kept))
         return Fix(text, tuple(_remove(name, other) for other in others))
-    wanted = [f"{10 * at} {host.lower().removesuffix('.')}" for at, host in enumerate(mail_hosts, 1)]
     text = _("The MX records should be: {set}.", set=", ".join(wanted))
     return Fix(text, tuple(_change(name, new, old) for new, old in zip_longest(wanted, others)))
 

@@ -8,11 +8,12 @@ from ipaddress import ip_address
 from collectors.base import Fault, Outcome
 from collectors.net_dns import Lookup
 from collectors.standards.spf import MAX_LOOKUPS, MAX_VOID_LOOKUPS, check_host
-from collectors.standards.spf_record import is_spf, record_text
+from collectors.standards.spf_record import is_spf, record_text, scan
 from collectors.text import _, show_bytes
 
 from . import spf_fix as fixes
 from . import spf_says as says
+from .spf_draft import Published, settled
 from .spf_judge import Judge
 from .spf_tree import Branch, read_tree
 
@@ -56,13 +57,23 @@ class _Audit:
                 await read_tree(domain=branch.domain, text=text, net=self.net, ip=ip, sender=self.sender, known=branch)
         return branch
 
-    async def include_costs(self):
-        """What the tenant's include costs, as {term: lookups}; nothing where that cannot be read."""
-        terms = self.terms()
-        if not self.target.spf_include:
-            return {}
-        tree = await self.tree(f"v=spf1 {terms[0]} -all")
-        return {terms[0].lower(): tree.lookups}
+    async def judge(self, text, name, *, draft=False):
+        """The Judge of a record at `name`, evaluated for every address, with its whole tree; `draft`: it is not published."""
+        resolver = Published(self.net.resolver, self.domain, text) if draft else self.net.resolver
+        reading = asyncio.create_task(self.tree(text))
+        results = []
+        try:
+            for address in self.addresses or [STRANGER]:
+                result = await check_host(
+                    ip=address, domain=self.domain, sender=self.sender, helo=self.domain, resolver=resolver, max_queries=QUERIES
+                )
+                results.append(result)
+                if result.reason == "too_many_queries":
+                    break  # so it is for every other address, and the queries are used up
+            tree = await reading
+        finally:
+            reading.cancel()
+        return Judge(self.target, name, tree, results, judged=bool(self.addresses))
 
 
 async def audit(target, net):
@@ -101,22 +112,12 @@ async def _obsolete(look):
 
 async def _one(look, text, name):
     """Exactly one record: evaluate it for every address, and read its whole tree."""
-    net, target = look.net, look.target
-    reading = asyncio.create_task(look.tree(text))
-    results = []
-    try:
-        for address in look.addresses or [STRANGER]:
-            result = await check_host(
-                ip=address, domain=look.domain, sender=look.sender, helo=look.domain, resolver=net.resolver, max_queries=QUERIES
-            )
-            results.append(result)
-            if result.reason == "too_many_queries":
-                break  # so it is for every other address, and the queries are used up
-        tree = await reading
-    finally:
-        reading.cancel()
-    judge = Judge(target, name, tree, results, judged=bool(look.addresses))
-    look.findings += judge.findings(await look.include_costs() if judge.terms else {})
+    judge = await look.judge(text, name)
+    tree, results, proposal, fix, remaining = judge.tree, judge.results, judge.proposal(), None, ()
+    if proposal.value not in (None, text):
+        draft = await settled(look, proposal, name, idle=judge.idle)
+        fix, remaining = fixes.replacement(domain=name, current=text, proposal=draft.proposal, costs=draft.costs), draft.remaining
+    look.findings += judge.findings(fix, remaining)
     look.evidence |= {
         "dns_lookups": {"count": tree.lookups, "limit": MAX_LOOKUPS, "complete": not tree.unread},
         "void_lookups": {"count": max(r.void_lookups for r in results), "limit": MAX_VOID_LOOKUPS},
@@ -131,12 +132,12 @@ async def _one(look, text, name):
 
 async def _several(look, texts, name):
     """More than one record: nobody evaluates any of them."""
-    trees = [await look.tree(text) for text in texts[:MAX_LOOKUPS]]
-    costs = await look.include_costs()
-    for tree in trees:
-        costs |= {t.text.lower().removeprefix("+"): tree.cost(t) for t in tree.record.terms}
-    fix = fixes.replacement(domain=name, current=texts[0], proposal=fixes.merged(texts, look.terms()), costs=costs, others=texts[1:])
-    look.evidence["tree"] = [row for tree in trees for row in tree.rows()]
+    look.evidence["tree"] = [row for text in texts[:MAX_LOOKUPS] for row in (await look.tree(text)).rows()]
+    # None of their terms works now, so one that would spoil the merged record can go; one that only costs lookups may be needed.
+    merged = fixes.merged(texts, look.terms())
+    idle = frozenset(t.text.lower() for t in scan(merged.value).directives if t.name == "include") if merged.value else frozenset()
+    draft = await settled(look, merged, name, idle=idle, trim=False)
+    fix = fixes.replacement(domain=name, current=texts[0], proposal=draft.proposal, costs=draft.costs, others=texts[1:])
     finding = says.multiple(len(texts), fix)
     look.findings.append(finding)
     return finding.message
@@ -154,10 +155,11 @@ async def _missing(look, apex, name, old):
     if proposal.value is None:
         proposal = fixes.new_record(look.terms())
     instead_of = show_bytes(almost[0][0]) if almost else None
-    fix = fixes.addition(domain=name, proposal=proposal, costs=await look.include_costs(), instead_of=instead_of, misplaced=doubled)
+    draft = await settled(look, proposal, name)
+    fix = fixes.addition(domain=name, proposal=draft.proposal, costs=draft.costs, instead_of=instead_of, misplaced=doubled)
     finding = says.missing(apex.result, fix, instead_of)
     look.findings.append(finding)
-    look.findings += [says.misplaced(place, name, fix) for place, _text in elsewhere]
+    look.findings += [says.misplaced(place, name, fix) for place in dict.fromkeys(place for place, _text in elsewhere)]
     return finding.message
 
 
@@ -177,4 +179,4 @@ async def _elsewhere(look):
     for answer in found:
         if isinstance(answer, BaseException) and not isinstance(answer, Fault):
             raise answer
-    return [(n, record_text(t)) for n, f in zip(names, found, strict=True) if isinstance(f, Lookup) for t in f.texts if is_spf(t)]
+    return [(n, record_text(t)) for n, f in zip(names, found, strict=True) if isinstance(f, Lookup) for t in f.texts if is_spf(t)][:10]

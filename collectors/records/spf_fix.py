@@ -7,9 +7,10 @@ from ipaddress import ip_address
 
 from collectors.base import Action, Fix, Record
 from collectors.standards.spf_record import LOOKUP_TERMS, SpfSyntaxError, scan
-from collectors.text import Text, _
+from collectors.text import MAX_TEXT, Text, _, show_bytes
 
 MAX_LOOKUPS = 10
+MAX_NOTES = 8
 # With DMARC in place `~all` is the better end: some receivers refuse on `-all` alone, before they look at a DKIM
 # signature that would have passed (forwarded mail). An `-all` that a customer has chosen stays.
 DEFAULT_ALL = "~all"
@@ -77,7 +78,7 @@ def merged(texts, terms=()):
         mended, said = _mended(text)
         if mended is None:
             return Proposal(None)
-        notes += [n for n in said if n not in notes]
+        notes += said
         for term in scan(" ".join(["v=spf1", *(word for _index, word in mended)])).terms:
             word = term.text
             if term.name == "all" and not term.is_modifier:
@@ -92,7 +93,7 @@ def merged(texts, terms=()):
                 kept.append((len(kept), word))
     end = "-all" if "-" in ends else DEFAULT_ALL
     notes.append(_("It ends in “{all}”, the strictest end among the present records.", all=end))
-    return Proposal(_assemble([*kept, (len(kept), end)], terms, None, notes), notes)
+    return Proposal(_assemble([*kept, (len(kept), end)], terms, None, notes), list(dict.fromkeys(notes)))
 
 
 def _assemble(kept, terms, before, notes):
@@ -159,7 +160,10 @@ def lookups_of(value, costs):
 
 
 def sentences(first, *more):
-    """Several sentences as one Text."""
+    """Several sentences as one Text, the first MAX_NOTES and then how many more."""
+    left_out = len(more) - MAX_NOTES
+    if left_out > 0:
+        more = (*more[:MAX_NOTES], _("More changes: {n}.", n=left_out))
     for text in more:
         first = _("{first} {second}", first=first, second=text)
     return first
@@ -169,6 +173,11 @@ def replacement(*, domain, current, proposal, costs, others=()):
     """The Fix that puts one record in the place of `current` (and of `others`, which are removed)."""
     if proposal.value is None or (proposal.value == current and not others):
         return None
+    if proposal.value in others:  # it is published already: to publish it once more and to remove it would leave nothing
+        others = [t for t in (current, *others) if t != proposal.value]
+        current = proposal.value
+    if max(len(t) for t in (proposal.value, current, *others)) > MAX_TEXT:
+        return None  # no record of that length is of any use; what is wrong with it says what to do
     records = [Record("TXT", domain, proposal.value, Action.REPLACE, current)]
     records += [Record("TXT", domain, other, Action.REMOVE, other) for other in others]
     first = (
@@ -176,7 +185,7 @@ def replacement(*, domain, current, proposal, costs, others=()):
         if others
         else _("Put this record in the place of the present one; never publish a second SPF record.")
     )
-    return Fix(sentences(first, *proposal.notes, *_warnings(proposal.value, costs)), tuple(records))
+    return Fix(sentences(first, *_warnings(proposal.value, costs), *proposal.notes), tuple(records))
 
 
 def addition(*, domain, proposal, costs, instead_of=None, misplaced=()):
@@ -186,9 +195,10 @@ def addition(*, domain, proposal, costs, instead_of=None, misplaced=()):
         return Fix(_("Publish one TXT record at {domain} that starts with “v=spf1” and names every server that sends.", domain=domain))
     action = Action.REPLACE if instead_of else Action.ADD
     records = [Record("TXT", domain, proposal.value, action, instead_of)]
-    records += [Record("TXT", name, text, Action.REMOVE, text) for name, text in misplaced]
+    shown = [(name, show_bytes(text.encode("latin-1"))) for name, text in misplaced]
+    records += [Record("TXT", name, text, Action.REMOVE, text) for name, text in shown]
     first = _("Publish this TXT record at {domain}; if the domain has other senders, name them in it too.", domain=domain)
-    return Fix(sentences(first, *proposal.notes, *_warnings(proposal.value, costs)), tuple(records))
+    return Fix(sentences(first, *_warnings(proposal.value, costs), *proposal.notes), tuple(records))
 
 
 def _warnings(value, costs):

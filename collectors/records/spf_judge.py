@@ -1,6 +1,6 @@
 """What is to be said of the one SPF record of a domain: its terms, its tree, and the result for each sending address."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from collectors.base import Fault, unknown
@@ -14,6 +14,9 @@ from . import spf_says as says
 from .spf_tree import Branch, open_to_all, passing_ranges
 
 _REFUSED = ("none", "neutral", "softfail", "fail")
+_BROKEN = ("missing", "malformed_name", "loop", "multiple", "syntax")
+MAX_ERRORS = 10  # of one record that are named
+_LIMITS = ("spf_too_many_lookups", "spf_too_many_void_lookups")
 
 
 @dataclass
@@ -34,44 +37,72 @@ class Judge:
         self.terms = self._terms()
         self.fix = None
 
-    def findings(self, costs):
-        """All findings, at most one for each fact; `costs`: what `terms` would cost in lookups, by their text."""
-        self.fix = self._fix(costs)
+    def findings(self, fix=None, remaining=()):
+        """All findings, at most one for each fact. `fix` goes with those that it cures; `remaining`: those that it leaves."""
+        self.fix = fix
         found = [*self._of_tree(), *self._of_results(), *self._of_limits(), *self._of_end(), *self._of_style()]
-        return list({(f.code, str(f.message)): f for f in reversed(found)}.values())[::-1]
+        left = {_fact(f) for f in remaining}
+        once = list({(f.code, str(f.message)): f for f in reversed(found)}.values())[::-1]
+        return [replace(f, fix=None) if _fact(f) in left else f for f in once]
 
     # -- the one fix: a record that cures all that a record can cure
 
     def _terms(self):
         """The terms to put into the record for the tenant's addresses; none where they pass, or where they are there."""
         missing = [r for r in self.refused if not self._include_is_no_help(r)]
-        if self.judged and not self._names_include():
+        if self.judged:
             ranges = [n for n, _domain, _text in passing_ranges(self.tree)]
-            errors = [r for r in self.results if r.result == "permerror"]
-            missing += [r for r in errors if not any(_inside(r.ip, n) for n in ranges)]
+            errors = [r for r in self.results if r.result == "permerror" and not self._meets_include(r)]
+            # Where an evaluation got as far as a term, none before it lets the address send, whatever stands behind.
+            missing += [r for r in errors if r.trace.steps or not any(_inside(r.ip, n) for n in ranges)]
         if not missing:
             return ()
         return fixes.authorising_terms(include=self.include, addresses=[r.ip for r in missing])
 
-    def _names_include(self):
-        """True if the record itself names the tenant's include where it works."""
-        named = [t.argument for t in self.record.effective if t.name in ("include", "redirect") and t.qualifier in ("", "+")]
-        return bool(self.include) and any(same_name(a, self.include) for a in named)
+    def _meets_include(self, result):
+        """True if the record itself names the tenant's include where it works, and not behind the term that ends in an error."""
+        working = [t for t in self.record.effective if t.name in ("include", "redirect") and t.qualifier in ("", "+")]
+        named = [t.index for t in working if same_name(t.argument, self.include)] if self.include else []
+        ended = result.trace.steps[-1].index if result.trace.steps else max(named, default=0)
+        return bool(named) and min(named) <= ended
 
     def _include_is_no_help(self, result):
         """True if the tenant's own include was evaluated for the address and did not pass."""
         steps = [s for _depth, _domain, s in result.trace.walk() if s.child and same_name(s.target, self.include)]
         return bool(self.include) and any(s.outcome in ("no match", "followed") for s in steps)
 
-    def _fix(self, costs):
+    def proposal(self, idle=frozenset(), *, trim=True):
+        """The record with as little changed as cures what can be cured.
+
+        `idle`: texts of terms that it can do without where they do harm, and (`trim`) where it needs too many lookups.
+        """
+        drop = self._dead() | self._open() | self._harmful(idle, trim)
         before = None
-        for result in self.refused:
+        for result in self.results:
             step = result.trace.steps[-1] if result.trace.steps else None
-            if step and step.outcome == "match" and step.index != getattr(self.record.all, "index", None):
-                before = min(step.index, before or step.index)  # it would decide before the terms put in
-        proposal = fixes.repaired(self.record.text, self.terms, drop=self._dead() | self._open(), before=before)
-        known = {t.text.lower().removeprefix("+"): self.tree.cost(t) for t in self.record.terms if t.name in LOOKUP_TERMS}
-        return fixes.replacement(domain=self.name, current=self.record.text, proposal=proposal, costs={**costs, **known})
+            decides = result in self.refused and step and step.outcome == "match" and step.index != getattr(self.record.all, "index", None)
+            stops = step and result.result == "permerror" and not drop  # what is left out may be what stops it
+            if decides or stops:
+                before = min(step.index, before or step.index)  # it would be met before the terms put in
+        return fixes.repaired(self.record.text, self.terms, drop=drop, before=before if self.terms else None)
+
+    @property
+    def costs(self):
+        """What the terms of the record cost in lookups, by their text."""
+        return {t.text.lower().removeprefix("+"): self.tree.cost(t) for t in self.record.terms if t.name in LOOKUP_TERMS}
+
+    @property
+    def idle(self):
+        """The texts of the terms behind `all`, which have no effect."""
+        end = self.record.all
+        return frozenset(t.text.lower() for t in self.record.directives if end and t.index > end.index)
+
+    def _harmful(self, idle, trim):
+        """Indexes of terms among `idle` that break the record, or open it to everyone, where they take effect."""
+        broken = {i for i, b in self.tree.into.items() if any(x.problem in _BROKEN for x in b.walk()) or open_to_all(b)}
+        if trim and self.tree.lookups > MAX_LOOKUPS:
+            broken |= {t.index for t in self.record.terms if t.name in LOOKUP_TERMS}
+        return {t.index for t in self.record.terms if t.index in broken and t.text.lower() in idle}
 
     def _dead(self):
         """Indexes of terms that can authorise nobody: includes of nothing or of ourselves, names without any address."""
@@ -105,7 +136,7 @@ class Judge:
     def _of_tree(self):
         for b in self.tree.walk():
             if b.problem == "syntax":
-                yield from (says.syntax(b.domain, e, self._own(b.domain)) for e in b.record.errors)
+                yield from (says.syntax(b.domain, e, self._own(b.domain)) for e in b.record.errors[:MAX_ERRORS])
             elif b.variable:
                 continue  # said only where one of our addresses meets it
             elif b.problem in ("missing", "malformed_name"):
@@ -182,6 +213,11 @@ class Judge:
                 yield says.terms_after_all(late, self.fix)
         if len(self.record.text) > says.LONG:
             yield says.record_long(len(self.record.text))
+
+
+def _fact(finding):
+    """What makes a finding the same before and after; a limit is one fact, whatever the numbers in its message."""
+    return finding.code, "" if finding.code in _LIMITS else str(finding.message)
 
 
 def _inside(address, network):

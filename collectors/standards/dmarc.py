@@ -32,6 +32,7 @@ _VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _NAME = re.compile(r"[A-Za-z]+")
 _VALUE = re.compile(r"[\x20-\x7e]*")  # an empty one is a value, and never a valid one
 _ALMOST = re.compile(rb"(?:\A|[;\s\"'])v\s{0,9}=\s{0,9}[\"']?\s{0,9}dmarc|\A[\s\"'\\]*dmarc\s*1", re.IGNORECASE)
+_PARTS = re.compile(rb";|[\"'\\]|(?<=dmarc1)[\s,]|[\s,](?=(?:%s)\s{0,9}=)" % "|".join(sorted(_KNOWN)).encode(), re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _SIZE = re.compile(r"![0-9]+[kmgtKMGT]?\Z")
 _LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*|\"(?:[^\"\\\x00-\x1f\x7f]|\\[ -~])+\"", re.ASCII)
@@ -132,8 +133,8 @@ def parse(raw):
 
 def guess(raw):
     """The `Record` that a text for which `is_almost` holds was meant to be: its tags without regard to the version."""
-    parts = re.split(rb";|(?<=dmarc1)[\s,]+|[\"'\\]", raw, flags=re.IGNORECASE)
-    return _record(raw, [p.strip() for p in parts if not re.match(rb"\s*(v\s*=.*|dmarc.*)?\Z", p, re.IGNORECASE | re.DOTALL)])
+    parts = _PARTS.split(raw)
+    return _record(raw, [p.strip(b" \t\r\n,") for p in parts if not re.match(rb"\s*(v\s*=.*|dmarc.*)?\Z", p, re.IGNORECASE | re.DOTALL)])
 
 
 def _record(raw, parts):

@@ -75,6 +75,13 @@ def test_it_refuses_what_is_no_new_domain_and_says_why(operator, name, why):
     assert AuditDomain.objects.count() == 1
 
 
+def test_it_refuses_in_the_language_of_the_page(operator):
+    form = {"tenant": make_domain("cliente.pt").tenant_id, "domain": "127.0.0.1"}
+    response = operator.post(LIST + "add/", form, headers={"Accept-Language": "pt"})
+    assert "é um endereço" in str(response.context["errors"])
+    assert ">Ver<" in operator.get("/admin/", headers={"Accept-Language": "pt"}).content.decode()
+
+
 def test_changing_keeps_the_name_and_what_the_worker_writes_meanwhile(operator, bells, monkeypatch):
     domain = later(make_domain("cliente.pt", checks={"dns_mx": "fail"}))
     from audit.admin.domains import AuditDomainAdmin

@@ -130,6 +130,12 @@ def test_cases_1_to_12_each_bad_line_is_named_with_its_reason(operator, tenant):
     assert "<script>alert" not in html and f"{len(BAD)} lines have errors; nothing is registered yet" in html
 
 
+def test_a_bad_line_is_explained_in_the_language_of_the_page(operator, tenant):
+    operator.defaults["HTTP_ACCEPT_LANGUAGE"] = "pt"
+    preview = look(operator, "127.0.0.1\nnope", tenant=tenant).content.decode()
+    assert "127.0.0.1» é um endereço" in preview and "is an address" not in preview and "single part" not in preview
+
+
 def test_nothing_is_written_while_a_line_is_bad_unless_it_is_to_be_left_out(operator, tenant):
     preview = look(operator, "a.pt\nnope\nb.pt", tenant=tenant)
     assert 'name="confirm"' not in preview.content.decode() and 'name="leave_out"' in preview.content.decode()

@@ -4,11 +4,13 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from audit import schemas
 from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition
+from audit.sentences import say
 from collectors.catalogue import CHECKS, core_checks
+from collectors.text import _
 
 from . import factories as make
 
@@ -157,6 +159,14 @@ def test_messages_are_in_the_language_that_is_asked_for(call, tenant):
 
 
 # -- runs
+
+
+def test_numbers_have_the_decimal_sign_of_the_language(call, tenant):
+    source = _("{status} in {seconds} s, HTTPS valid", status=200, seconds=0.31).source()
+    with translation.override("pt"):
+        assert say(source) == "200 em 0,31 s, HTTPS válido"
+    with translation.override("en"):
+        assert say(source) == "200 in 0.31 s, HTTPS valid"
 
 
 def test_a_run_of_one_domain_is_queued_and_followed(call, tenant):

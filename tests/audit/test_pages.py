@@ -106,10 +106,27 @@ def test_it_audits_by_post_with_a_csrf_token_only(client):
     domain = make_domain(checks={})
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(make_operator())
-    assert strict.get(url(domain, "run/")).status_code == 405
     assert strict.post(url(domain, "run/")).status_code == 403
     assert strict.post("/logout/").status_code == 403
     assert not AuditRun.objects.exists()
+
+
+def test_it_leads_from_the_address_of_a_button_to_the_page_of_the_button(client):
+    """After a login that interrupted the button, or a change of the language on the page that refused it."""
+    domain = make_domain(checks={})
+    assert client.post(url(domain, "run/?q=x"))["Location"] == f"/login/?next={url(domain, 'run/')}%3Fq%3Dx"
+    client.force_login(make_operator())
+    assert client.get(url(domain, "run/?q=x"))["Location"] == url(domain, "?q=x")
+    assert client.get("/run/?status=critical")["Location"] == "/?status=critical" and client.get("/run/")["Location"] == "/"
+    assert client.put("/run/").status_code == 405
+    assert not AuditRun.objects.exists()
+
+
+def test_no_cache_keeps_what_names_the_user(operator):
+    for path in ("/", "/nothing-here", "/domains/1/nothing.pt/", "/api/v1/docs"):
+        assert "private" in operator.get(path)["Cache-Control"], path
+    operator.force_login(make_user("nobody", staff=False))
+    assert operator.get("/").status_code == 403 and "private" in operator.get("/")["Cache-Control"]
 
 
 def test_it_logs_out_by_post(operator):
@@ -341,6 +358,8 @@ def test_it_changes_the_address_when_the_filter_form_asks(viewer):
     response = viewer.get("/board/?push=1&status=&q=abc&sort=worst", headers=HTMX)
     assert response["HX-Push-Url"] == "/?q=abc"
     assert "HX-Push-Url" not in viewer.get("/board/?q=abc", headers=HTMX)
+    here = {**HTMX, "HX-Current-URL": "http://testserver/?q=abc"}
+    assert "HX-Push-Url" not in viewer.get("/board/?push=1&q=abc", headers=here), "the back button would lead to the same page"
 
 
 def test_it_shows_unicode_names_and_marks_mixed_scripts(viewer):

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import pytest
 from django.utils import timezone
 
-from audit import runner, scorecards
+from audit import loop, runner, scorecards
 from audit.models import AuditDomain, Tenant
 from mock_tenant.dnsserver import DnsServer
 from tests.collectors.portal_server import TOKEN, PortalServer
@@ -28,11 +28,11 @@ def test_the_portals_checks_are_unknown_with_their_last_conclusive_result_and_th
             tenant = Tenant.objects.create(name="VM112", mail_hosts=["mx1.host.test"], portal_url=portal.url, portal_token=TOKEN)
             domain = AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
             runner.drain(seconds=20)
-            runner.close_process_loop()  # a portal that stops also ends the connections that were kept
+            loop.close_process_loop()  # a portal that stops also ends the connections that were kept
         before = {c["check_id"]: c for c in scorecards.of_domain(AuditDomain.objects.get())["checks"]}
         AuditDomain.objects.update(next_audit_at=timezone.now() - timedelta(seconds=1))
         runner.drain(seconds=20)
-        runner.close_process_loop()
+        loop.close_process_loop()
     domain.refresh_from_db()
     after = {c["check_id"]: c for c in scorecards.of_domain(domain)["checks"]}
     assert (before["carbonio"]["status"], before["nginx_vhost"]["status"]) == ("warn", "fail")

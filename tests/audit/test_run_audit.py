@@ -7,10 +7,11 @@ import sys
 import pytest
 from django.core.management import CommandError, call_command
 
-from audit import runner
+from audit import loop, runner
 from audit.models import AuditCheck, AuditDomain, AuditRun, Tenant
 from collectors.base import core_checks
 from mock_tenant.dnsserver import DnsServer
+from tests.installation import ROOT
 
 ZONE = {
     "names": {
@@ -33,7 +34,7 @@ def dns(settings):
         settings.AUDIT_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
         settings.AUDIT_CHECK_TIMEOUT_SEC = 3
         yield server
-        runner.close_process_loop()
+        loop.close_process_loop()
 
 
 @pytest.fixture
@@ -143,6 +144,18 @@ def test_the_table_says_check_status_message_and_fix(tenant):
     assert "add TXT other.test" in out and "v=spf1 include:_spf.host.test" in out
 
 
+@pytest.mark.parametrize("columns", ["100", "40"])
+def test_the_fixes_stand_below_who_makes_them_and_values_are_never_wrapped(tenant, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    _code, out, _err = run("other.test", "--tenant", "VM112")
+    lines = [line.rstrip() for line in out.splitlines()]
+    start = lines.index("  What to do (customer)")
+    assert lines[start - 1] == ""
+    assert any(line.startswith("      + v=spf1 include:_spf.host.test") for line in lines[start:])
+    assert max(len(line) for line in lines if line.startswith("    ") and "+ " not in line) <= int(columns)
+    assert ("Check" in out) == (columns == "100")
+
+
 def test_case_172_ctrl_c_saves_what_is_done_and_says_so(tenant, monkeypatch):
     for name in ("kunde.test", "other.test"):
         AuditDomain.objects.create(tenant=tenant, domain=name)
@@ -162,15 +175,48 @@ def test_case_172_ctrl_c_saves_what_is_done_and_says_so(tenant, monkeypatch):
     assert "1 of 2" in err and "Traceback" not in err
 
 
+def test_a_database_that_does_not_take_it_ends_with_one_line_and_what_was_done(tenant, monkeypatch):
+    from django.db import OperationalError
+
+    for name in ("kunde.test", "other.test"):
+        AuditDomain.objects.create(tenant=tenant, domain=name)
+    record, saved = loop.persistently, []
+
+    def full(act, *args, **options):
+        if saved:
+            raise OperationalError("database or disk is full")
+        saved.append(1)
+        return record(act, *args, **options)
+
+    monkeypatch.setattr(loop, "persistently", full)
+    code, out, err = run("--all", "--json")
+    assert code == 1 and len(json.loads(out)) == 1
+    assert err == "the database can't be used (database or disk is full): 1 of 2 domains were audited and saved"
+
+
+@pytest.mark.parametrize("command", [["run_audit", "kunde.test"], ["run_audit", "--all"], ["create_token", "x"], ["worker"]])
+def test_a_database_out_of_reach_is_said_in_one_line(command):
+    """A domain that may be registered there is not silently looked at and forgotten."""
+    import os
+    import socket
+    import subprocess
+
+    with socket.socket() as closed:  # bound and not listening
+        closed.bind(("127.0.0.1", 0))
+        url = f"postgres://x@127.0.0.1:{closed.getsockname()[1]}/x"
+        env = {**os.environ, "DATABASE_URL": url, "REDIS_URL": "", "SECRET_KEY": "k" * 50}
+        done = subprocess.run([sys.executable, "manage.py", *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "can't be used" in done.stderr and "migrate" not in done.stderr and done.stderr.strip().count("\n") == 0
+
+
 def test_case_175_without_tables_it_says_what_to_run(tmp_path):
     import os
     import subprocess
-    from pathlib import Path
 
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/new.sqlite3", "SECRET_KEY": "k" * 50}
-    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        [sys.executable, "manage.py", "run_audit", "--all"], cwd=root, env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, "manage.py", "run_audit", "--all"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
     assert "migrate" in done.stderr and done.stderr.strip().count("\n") == 0

@@ -4,9 +4,12 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
+from django.db import DataError, OperationalError
 from django.utils import timezone
+from django_q.exceptions import TimeoutException
+from django_q.timeout import TimeoutHandler
 
-from audit import runner, tasks
+from audit import loop, owners, runner, tasks
 from audit.models import AuditCheck, AuditDomain, AuditRun, Tenant, WorkerHeartbeat
 from collectors.base import core_checks
 from mock_tenant.dnsserver import DnsServer
@@ -26,7 +29,7 @@ def dns(settings):
         settings.AUDIT_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
         settings.AUDIT_CHECK_TIMEOUT_SEC = 3
         yield server
-        runner.close_process_loop()
+        loop.close_process_loop()
         runner.stopping.clear()
 
 
@@ -112,13 +115,35 @@ def test_a_bug_in_one_check_costs_the_others_nothing(tenant, monkeypatch, caplog
 
 def test_case_146_a_domain_that_kills_its_worker_is_given_up_after_three_attempts(tenant):
     (domain,) = make(tenant, "d4.test")
-    for _n in range(3):  # three workers claim it and die
-        assert AuditDomain.objects.claim("gone", count=1)
+    for n in range(3):  # three workers claim it and die
+        assert AuditDomain.objects.claim("gone", count=1, suspects=n == 2)
         AuditDomain.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
     assert runner.drain(seconds=10) == 0
     domain.refresh_from_db()
     assert domain.last_error == "worker died" and domain.last_audit_at is None
     assert domain.next_audit_at > timezone.now() and domain.claimed_by == ""
+
+
+def test_case_146_who_stood_beside_the_killer_is_audited(tenant, monkeypatch):
+    """Two workers died with these two in hand: each is tried alone, and the innocent one passes."""
+    make(tenant, "d4.test", "d5.test", "d6.test")
+    AuditDomain.objects.exclude(domain="d6.test").update(attempts=2)
+    seen = []
+    collect = runner.collect
+
+    def noted(jobs, **options):
+        def each():
+            for job in jobs:
+                if job:
+                    seen.append([job.target.domain, *AuditDomain.objects.exclude(claimed_by="").values_list("domain", flat=True)])
+                yield job
+
+        return collect(each(), **options)
+
+    monkeypatch.setattr(runner, "collect", noted)
+    assert runner.drain(seconds=20) == 3
+    assert seen == [[name, name] for name in ("d4.test", "d5.test", "d6.test")]
+    assert set(AuditDomain.objects.values_list("attempts", flat=True)) == {0}
 
 
 def test_a_drain_that_is_asked_to_stop_takes_no_new_domain(tenant):
@@ -161,26 +186,98 @@ def test_it_leaves_the_work_to_those_that_drain_already(tenant, settings):
 def test_a_drain_that_breaks_in_the_middle_gives_its_claims_back(tenant, monkeypatch):
     make(tenant, "d6.test", "d7.test")
 
-    def no_space(*args, **options):
-        raise OSError("no space left")
+    def full(*args, **options):
+        raise OperationalError("database or disk is full")
 
-    monkeypatch.setattr(runner.store, "record", no_space)
-    with pytest.raises(OSError, match="no space"):
+    monkeypatch.setattr(runner.store, "record", full)
+    monkeypatch.setattr(loop, "PERSISTENT_SECONDS", 0)
+    with pytest.raises(OperationalError, match="full"):
         runner.drain(seconds=10)
     assert AuditDomain.objects.due().count() == 2
     assert set(AuditDomain.objects.values_list("attempts", flat=True)) == {0}
 
 
+def test_results_that_cannot_be_saved_cost_that_domain_its_turn_and_no_other(tenant, monkeypatch):
+    make(tenant, *(f"d{n}.test" for n in range(6)))
+    record = runner.store.record
+
+    def picky(domain, results, **options):
+        if domain.domain == "d3.test":
+            raise DataError("invalid byte sequence")
+        return record(domain, results, **options)
+
+    monkeypatch.setattr(runner.store, "record", picky)
+    assert runner.drain(seconds=20, width=3) == 5
+    left = AuditDomain.objects.get(last_audit_at=None)
+    assert left.domain == "d3.test" and "saved" in left.last_error and left.next_audit_at > timezone.now()
+
+
+def test_a_tenant_that_cannot_be_used_stops_no_other(tenant):
+    make(tenant, "d1.test")
+    broken = Tenant.objects.create(name="broken")
+    Tenant.objects.filter(pk=broken.pk).update(mail_hosts=5)
+    make(broken, "d2.test")
+    assert runner.drain(seconds=20) == 1
+    assert "configuration" in AuditDomain.objects.get(domain="d2.test").last_error
+
+
+def test_case_147_an_audit_that_blocks_its_process_is_counted_against_it(tenant, monkeypatch):
+    """django-q2 ends a task that is over its time with an exception in the middle of whatever it does."""
+    import signal
+
+    from collectors.base import CHECKS, Check
+
+    async def blocks(target, net):
+        import time
+
+        time.sleep(30)
+
+    monkeypatch.setitem(CHECKS, "carbonio", Check("carbonio", CHECKS["carbonio"].title, blocks))
+    make(tenant, "d3.test")
+    with pytest.raises(TimeoutException), TimeoutHandler(1):
+        runner.drain(seconds=20)
+    assert signal.alarm(0) == 0
+    domain = AuditDomain.objects.due().get()
+    assert domain.attempts == 1
+
+
+def test_regular_audits_go_on_where_people_never_stop_asking(tenant, monkeypatch):
+    make(tenant, *(f"d{n}.test" for n in range(6)), "slow.test")
+    asked = AuditDomain.objects.exclude(domain="slow.test")
+    asked.request_audit()
+    record, order = runner.store.record, []
+
+    def ask_again(domain, results, **options):
+        order.append(domain.domain)
+        saved = record(domain, results, **options)
+        if len(order) < 12:
+            asked.request_audit()
+        return saved
+
+    monkeypatch.setattr(runner.store, "record", ask_again)
+    runner.drain(seconds=30, width=1)
+    assert "slow.test" in order[:6]
+
+
 def test_claims_of_dead_processes_of_this_host_are_given_back(tenant):
-    import socket
     import subprocess
 
     make(tenant, "d8.test")
     gone = subprocess.Popen(["true"])
     gone.wait()
-    AuditDomain.objects.claim(f"{socket.gethostname()[:30]}:{gone.pid}:x", count=1)
+    AuditDomain.objects.claim(f"{owners.system()}:{gone.pid}:x", count=1)
     assert runner.release_dead() == 1
     assert AuditDomain.objects.due().get().attempts == 1
+
+
+def test_claims_of_another_system_are_left_alone_even_if_its_host_has_our_name(tenant):
+    """Process numbers of another machine or container say nothing here."""
+    import socket
+
+    make(tenant, "d8.test")
+    AuditDomain.objects.claim(f"{socket.gethostname()[:20]}-0123456789:{2**22 - 1}:x", count=1)
+    assert runner.release_dead() == 0
+    assert len(owners.owner_name()) <= AuditDomain._meta.get_field("claimed_by").max_length
 
 
 def test_a_manual_run_is_counted_down_to_done(tenant):

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from audit import store
 from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition, Tenant
+from audit.querysets import SUSPECT
 
 from .results import result, results
 
@@ -128,7 +129,7 @@ def test_a_domain_that_is_given_up_is_counted_as_failed_and_waits_for_its_slot(d
     run.refresh_from_db()
     domain.refresh_from_db()
     assert (run.state, run.failed) == ("failed", 1)
-    assert domain.last_error == "worker died" and domain.next_audit_at > timezone.now() and domain.attempts == 0
+    assert domain.last_error == "worker died" and domain.next_audit_at > timezone.now() and domain.attempts == SUSPECT
 
 
 def test_slots_spread_a_fleet_evenly_over_the_interval(domain, settings):
@@ -144,3 +145,29 @@ def test_evidence_with_control_characters_is_kept_as_escapes(domain):
     at = timezone.now()
     store.record(domain, {"dns_mx": result("dns_mx", "fail", at=at, seen="a\0b\u202ec")}, begun_at=at)
     assert AuditCheck.objects.get(domain=domain).evidence == {"seen": "a\\x00b\\u202ec"}
+
+
+def test_case_150_the_same_audit_twice_is_kept_once(domain):
+    """The first claim ran out while its audit still went on, and another worker took the domain over."""
+    rows = AuditDomain.objects.filter(pk=domain.pk)
+    run, _ = AuditRun.objects.ask(tenant=domain.tenant, domains=rows, trigger="manual", by="ana", scope="kunde.pt")
+    begun = timezone.now()
+    (first,) = AuditDomain.objects.claim("one", count=1)
+    rows.update(claimed_until=begun - timedelta(seconds=1))
+    (second,) = AuditDomain.objects.claim("two", count=1)
+    assert store.record(second, results(dns_mx="fail"), begun_at=begun, owner="two")
+    assert not store.record(first, results(dns_mx="ok"), begun_at=begun, owner="one")
+    run.refresh_from_db()
+    assert (run.done, run.failed) == (1, 0)
+    assert AuditCheck.objects.count() == 8 and CheckTransition.objects.count() == 8
+    assert AuditCheck.objects.get(check_id="dns_mx").status == "fail"
+
+
+def test_an_audit_by_hand_leaves_the_claim_and_the_attempts_of_the_worker_alone(domain):
+    """Else giving the claim back would count below nought, which the database refuses."""
+    AuditDomain.objects.claim("worker", count=1)
+    record(domain)
+    assert (domain.claimed_by, domain.attempts) == ("worker", 1)
+    store.release([domain.pk], owner="worker")
+    domain.refresh_from_db()
+    assert (domain.claimed_by, domain.attempts) == ("", 0)

@@ -113,6 +113,52 @@ def test_it_fits_every_width_with_targets_large_enough(new_page, fleet):
         assert page.evaluate(SMALL) == [], path
 
 
+CLIPPED = """() => [...document.querySelectorAll("#filters select")].filter((select) => {
+  const brush = document.createElement("canvas").getContext("2d"), style = getComputedStyle(select);
+  brush.font = style.font;
+  const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 16; // the arrow
+  return brush.measureText(select.selectedOptions[0].text).width > room;
+}).map((select) => select.selectedOptions[0].text)"""
+
+
+@pytest.mark.parametrize("locale", ["pt-PT", "en-GB"])
+def test_the_filters_can_be_read_beside_the_panel(new_page, fleet, locale):
+    page = new_page(make_operator(), locale=locale)
+    for width in (768, 1200, 1440):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto("/")
+        assert page.evaluate(CLIPPED) == [], width
+    page.locator("[data-card]").first.click()
+    expect(page.locator("#scorecard")).to_be_visible()
+    assert page.evaluate(CLIPPED) == []
+
+
+@pytest.mark.parametrize("width", [740, 768, 900, 1160, 1400])
+def test_nothing_lies_over_the_head_of_the_panel(new_page, fleet, width):
+    page = new_page(make_operator("a-rather-long-name"), width=width)
+    page.goto("/")
+    page.locator("[data-card]").first.click()
+    expect(page.locator("#scorecard")).to_be_visible()
+    page.evaluate("Promise.all(document.getAnimations().map(a => a.finished.catch(() => {})))")
+    for part in ("#scorecard-title", "[data-close]"):
+        box = page.locator(part).bounding_box()
+        inside = f"document.elementFromPoint({box['x'] + 4}, {box['y'] + 2})?.closest({part!r}) !== null"
+        assert page.evaluate(inside), part
+
+
+def test_a_stale_card_does_not_look_healthy(new_page, fleet):
+    page = new_page(make_operator())
+    page.goto("/?q=stale")
+    green = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--healthy')")
+    assert green
+    colours = "(e) => [getComputedStyle(e, '::before').backgroundColor, getComputedStyle(e.querySelector('.seg')).backgroundColor]"
+    stale = page.locator(".card").evaluate(colours)
+    page.goto("/?q=good")
+    good = page.locator(".card").evaluate(colours)
+    assert not set(stale) & set(good)
+    assert "nothing to do when last seen" not in page.content()
+
+
 def test_on_a_phone_a_card_leads_to_a_page_of_its_own(new_page, fleet):
     page = new_page(make_operator(), width=360, height=740)
     page.goto("/?sort=domain")

@@ -219,3 +219,21 @@ def test_it_says_when_a_domain_is_gone_or_the_server_away(new_page, fleet):
     page.locator("[data-card]", has_text="good.pt").click()
     expect(page.locator("#notice")).to_contain_text("not here any more")
     assert path(page) == "/"
+
+
+def test_a_link_for_the_customer_is_made_copied_and_kept_while_the_panel_refreshes(new_page, fleet):
+    page = new_page(make_operator())
+    page.goto("/")
+    page.locator("[data-card]").first.click()
+    page.get_by_role("button", name="Report for the customer").click()
+    link = page.locator("#report code")
+    expect(link).to_be_visible()
+    address = link.inner_text()
+    with page.expect_response(lambda r: "/panel/" in r.url):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('lb:refresh'))")
+    expect(link).to_have_text(address)
+    customer = new_page(width=360, height=800)
+    customer.goto(address)
+    expect(customer.locator("h1")).to_be_visible()
+    assert customer.locator("nav, form").count() == 0
+    assert customer.evaluate("document.documentElement.scrollWidth <= innerWidth")

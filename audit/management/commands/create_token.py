@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
+from audit.database import trouble
 from audit.models import ApiToken, Tenant
 from audit.validators import SCOPES
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
             tenant = _tenant(options["tenant"])
             token, secret = ApiToken.issue(name=name, scopes=[scope], tenant=tenant, expires_at=expires_at)
         except DatabaseError as error:
-            raise CommandError(f"the database is not ready ({str(error).splitlines()[0]}); run: manage.py migrate") from None
+            raise CommandError(trouble(error)) from None
         until = f"until {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "without expiry"
         where = f"for the tenant {tenant.name}" if tenant else "for every tenant"
         self.stderr.write(f"Token {token.name!r}, {' and '.join(token.scopes)}, {where}, {until}.", str)

@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
-from audit import events, runner, scorecards, store
+from audit import events, loop, runner, scorecards, store
+from audit.database import is_new, trouble
 from audit.models import AuditDomain, AuditRun, Tenant, target_of
 from audit.report import Report
 from collectors.catalogue import CHECKS
@@ -44,17 +45,21 @@ class Command(BaseCommand):
         try:
             jobs = self._jobs(options)
         except DatabaseError as error:
-            raise Error(f"the database is not ready ({str(error).splitlines()[0]}); run: manage.py migrate", 1) from None
+            raise Error(trouble(error), 1) from None
         report = Report(stdout=self.stdout, stderr=self.stderr, as_json=options["json"], color=not options["no_color"])
         save = not options["no_save"]
         try:
             interrupted = self._audit(jobs, only=only, save=save, report=report)
             report.end()
+            self.stdout.flush()  # here and not at the very end, where nobody could deal with a reader that went away
+        except DatabaseError as error:
+            report.end()
+            raise Error(f"{trouble(error)}: {len(report.cards)} of {len(jobs)} domains were audited and saved", 1) from None
         except BrokenPipeError:  # `| head -1`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(141)
         finally:
-            runner.close_process_loop()
+            loop.close_process_loop()
         if interrupted:
             self.stderr.write(f"Interrupted: {len(report.cards)} of {len(jobs)} domains were audited.")
             sys.exit(130)
@@ -69,7 +74,7 @@ class Command(BaseCommand):
                 for job, results in runner.collect(jobs, width=settings.AUDIT_CONCURRENCY, only=only):
                     row = job.key if isinstance(job.key, AuditDomain) else None
                     if row and save:
-                        store.record(row, results, begun_at=job.begun_at)
+                        loop.persistently(store.record, row, results, begun_at=job.begun_at)
                         row.refresh_from_db()
                         done += 1
                         report.add(scorecards.of_domain(row, only))
@@ -122,8 +127,8 @@ class Command(BaseCommand):
         try:
             rows = AuditDomain.objects.filter(domain=name).select_related("tenant")
             rows = list(rows.filter(tenant=tenant) if tenant else rows)
-        except DatabaseError:
-            if tenant:
+        except DatabaseError as error:
+            if tenant or not is_new(error):
                 raise
             rows = []  # a fresh install without a database: an ad hoc audit needs none
         if rows:

@@ -1,0 +1,72 @@
+"""How scores and checks went over time, from the transitions that are kept: points and spans for the plots of the pages."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from collectors.base import Status
+from collectors.catalogue import core_checks
+
+from .models import CheckTransition
+
+SCORE_DAYS, CHECK_DAYS = 30, 90
+MOST = 5_000  # transitions that one page reads; a fleet that flaps more has shorter lines
+
+
+def scores(known):
+    """{domain id: [(x, score), …]}: x from 0 (30 days ago) to 1 (now), a point at each change of the score. One query.
+
+    `known`: {domain id: {check_id: the conclusive status that it has now}}, core checks only. A check that can't be measured
+    counts as it was last known. A line begins with the first audit.
+    """
+    now = timezone.now()
+    begin = now - timedelta(days=SCORE_DAYS)
+    state = {pk: dict(checks) for pk, checks in known.items() if checks}
+    lines = {pk: [(1.0, _score(checks))] for pk, checks in state.items()}
+    rows = CheckTransition.objects.filter(domain__in=list(state), check_id__in=core_checks(), at__gt=begin).order_by("-at", "-id")
+    for pk, check_id, before, at in rows.values_list("domain_id", "check_id", "from_status", "at")[:MOST]:
+        checks, x = state[pk], max(0.0, (at - begin) / (now - begin))
+        lines[pk].append((x, _score(checks)))
+        if before:
+            checks[check_id] = before
+        else:
+            checks.pop(check_id, None)  # its first answer: nothing was known before
+    for pk, points in lines.items():
+        if state[pk]:
+            points.append((0.0, _score(state[pk])))
+    return {pk: _steps(points[::-1]) for pk, points in lines.items()}
+
+
+def _score(checks):
+    return sum(status == Status.OK for status in checks.values())
+
+
+def _steps(points):
+    """Of the points at one moment the last one, and of equal scores in a row the first; the end is always there."""
+    kept = []
+    for x, score in points:
+        if kept and kept[-1][0] == x:
+            kept.pop()
+        if not kept or kept[-1][1] != score:
+            kept.append((x, score))
+    return kept if kept[-1][0] == points[-1][0] else [*kept, points[-1]]
+
+
+def spans(domain):
+    """{check_id: [(x, width, status, since), …]} of the last 90 days, oldest first; x and width in parts of 1. One query.
+
+    Statuses are the conclusive ones; before the first answer there is nothing.
+    """
+    now = timezone.now()
+    begin = now - timedelta(days=CHECK_DAYS)
+    found: dict[str, list] = {}
+    rows = CheckTransition.objects.filter(domain=domain).order_by("-at", "-id")
+    ends: dict[str, object] = {}
+    for check_id, status, at in rows.values_list("check_id", "to_status", "at")[:MOST]:
+        end = ends.get(check_id, now)
+        if end <= begin:
+            continue  # what came before is out of sight
+        x, upto = max(0.0, (at - begin) / (now - begin)), (end - begin) / (now - begin)
+        found.setdefault(check_id, []).append((x, upto - x, status, at))
+        ends[check_id] = at
+    return {check_id: parts[::-1] for check_id, parts in found.items()}

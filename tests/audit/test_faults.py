@@ -1,0 +1,225 @@
+"""What can go wrong around the audits: a locked database, a bad queue, a killed process, a strange terminal."""
+
+import io
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from ipaddress import ip_network
+
+import pytest
+from django.conf import settings as project
+from django.core import checks
+
+from audit import loop, runner
+from audit.models import AuditCheck, AuditDomain, Tenant
+from ligbox.logs import OneLine, Seldom
+from mock_tenant.dnsserver import DnsServer
+from tests.installation import ROOT, ZONE, Installation
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"retry": 719}, "under 720"),
+        ({"queue_limit": 16}, "tasks run twice"),
+        ({"timeout": 300}, "tasks run twice"),
+        ({"ack_failures": False}, "ack_failures"),
+        ({"max_attempts": 0}, "max_attempts"),
+    ],
+)
+def test_case_148_a_queue_that_would_repeat_tasks_is_refused(settings, change, says):
+    found = checks.run_checks(app_configs=None)
+    assert not [e for e in found if e.id.startswith("audit.E")]
+    settings.Q_CLUSTER = {**project.Q_CLUSTER, **change}
+    (error,) = [e for e in checks.run_checks() if e.id in ("audit.E001", "audit.E002")]
+    assert says in error.msg
+
+
+def test_case_168_a_line_break_in_what_is_logged_stays_in_one_line():
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(OneLine("%(levelname)s %(message)s"))
+    log = logging.Logger("test")
+    log.addHandler(handler)
+    log.warning("the domain %s", "a.pt\n2026-11-24 ERROR forged\r\x1b[31m\u2028end")
+    try:
+        raise ValueError("first\nERROR forged")
+    except ValueError:
+        log.exception("header %r", "X: 1\r\nY: 2")
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "WARNING the domain a.pt\\n2026-11-24 ERROR forged\\r\\x1b[31m\\u2028end"
+    assert [line for line in lines if not line.startswith(" ")] == lines[:2]
+
+
+def test_a_message_that_repeats_is_logged_once_a_minute(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    seldom = Seldom()
+
+    def passes(text, name="django-q"):
+        return seldom.filter(logging.LogRecord(name, logging.ERROR, "", 0, text, None, None))
+
+    assert passes("no connection") and passes("other") and passes("no connection", "audit")
+    now[0] += 59
+    assert not passes("no connection")
+    now[0] += 2
+    assert passes("no connection")
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("begin immediate")
+print("locked", flush=True)
+sys.stdin.readline()
+connection.execute("rollback")
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_case_153_while_another_process_writes_audits_go_on_and_none_is_lost(settings):
+    """The lock outlasts what a check may take: waiting for it must not make the checks under way unknown."""
+    from django.db import connection
+
+    if connection.vendor != "sqlite":
+        pytest.skip("SQLite's lock")
+    settings.AUDIT_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
+    settings.AUDIT_CHECK_TIMEOUT_SEC = 2
+    tenant = Tenant.objects.create(name="VM112", mail_hosts=["mx1.host.test"])
+    AuditDomain.objects.bulk_create([AuditDomain(tenant=tenant, domain=f"d{n}.test") for n in range(8)])
+    record = runner.store.record
+    holder = None
+
+    def lock_first(*args, **options):
+        nonlocal holder
+        if holder is None:
+            path = connection.settings_dict["NAME"]
+            holder = subprocess.Popen([sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            assert holder.stdout.readline() == "locked\n"
+            threading.Timer(3, holder.stdin.close).start()
+        return record(*args, **options)
+
+    runner.store.record = lock_first
+    zone = {**ZONE, "rules": [{"name": "d0.test", "type": "MX", "delay": 0.01}, {"name": "*.test", "type": "MX", "delay": 0.3}]}
+    try:
+        with DnsServer(zone) as server:
+            settings.AUDIT_DNS_SERVERS = ((server.host, server.port),)
+            assert runner.drain(seconds=30) == 8
+    finally:
+        runner.store.record = record
+        loop.close_process_loop()
+        if holder:
+            holder.stdin.close()
+            holder.wait(10)
+    assert AuditCheck.objects.filter(check_id="dns_mx").count() == 8
+    assert not AuditCheck.objects.filter(check_id="dns_mx", status="unknown").exists()
+    assert connection.cursor().execute("pragma busy_timeout").fetchone()[0] == 20_000
+
+
+WRITE = """
+import itertools, hashlib
+from django.utils import timezone
+from audit import store, webhooks
+from audit.models import *
+from tests.audit.results import results
+tenant, domains = Tenant.objects.get(), list(AuditDomain.objects.all())
+for n in itertools.count():
+    event = f"{START}-{n}"
+    webhooks._store(tenant, event_id=event, event="other", payload={"type": "other"}, digest="")
+    print(event, flush=True)
+    store.record(domains[n % len(domains)], results(dns_mx="fail" if n // len(domains) % 2 else "ok"), begun_at=timezone.now())
+"""
+
+
+@pytest.mark.timeout(120)
+def test_case_155_killed_while_it_writes_the_database_is_whole_and_has_every_event_that_was_answered(tmp_path):
+    with DnsServer(ZONE) as server:
+        installation = Installation(tmp_path, server)
+        answered = []
+        for start in range(4):
+            with subprocess.Popen(
+                [sys.executable, "manage.py", "shell", "-v0", "-c", WRITE.replace("START", f"'{start}'").replace("f\"{'", "f\"{'")],
+                cwd=ROOT, env=installation.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            ) as process:  # fmt: skip
+                for _n in range(40 + 7 * start):
+                    line = process.stdout.readline()
+                    assert line, process.stderr.read()
+                    answered.append(line.strip())
+                process.kill()
+                answered += process.stdout.read().split()
+    with sqlite3.connect(tmp_path / "db.sqlite3") as database:
+        assert database.execute("pragma integrity_check").fetchone()[0] == "ok"
+        kept = {row[0] for row in database.execute("select event_id from webhook_events")}
+        halves = database.execute("select count(*) from (select count(*) n from audit_checks group by domain_id having n != 8)")
+        assert halves.fetchone()[0] == 0
+    assert len(answered) > 160 and not set(answered) - kept
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """An installation for commands: its environment, with three domains."""
+    with DnsServer(ZONE) as server:
+        installation = Installation(tmp_path_factory.mktemp("small"), server)
+        installation.manage(
+            "shell",
+            "-v0",
+            "-c",
+            "from audit.models import *; AuditDomain.objects.exclude(domain__in=['d1.test','d2.test','d3.test']).delete()",
+        )
+        yield installation
+
+
+def audit(small, *args, **env):
+    return subprocess.run(
+        [sys.executable, "manage.py", "run_audit", *args], cwd=ROOT, env={**small.env, **env}, capture_output=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_case_173_a_reader_that_goes_away_leaves_no_traceback(small, options):
+    """`run_audit … | head -1`: the pipe is closed before anything is written, and when half of it is."""
+    for read in (0, 1):
+        with subprocess.Popen(
+            [sys.executable, "manage.py", "run_audit", "--all", *options], cwd=ROOT, env=small.env,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        ) as process:  # fmt: skip
+            if read:
+                assert process.stdout.readline()
+            process.stdout.close()
+            said = process.stderr.read().decode()
+        assert "Traceback" not in said and "BrokenPipe" not in said, said
+        assert process.returncode == 141 or read
+
+
+@pytest.mark.timeout(60)
+def test_case_176_the_same_command_twice_at_once_writes_nothing_twice(small):
+    command = [sys.executable, "manage.py", "run_audit", "--all", "--json"]
+    both = [subprocess.Popen(command, cwd=ROOT, env=small.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _n in (1, 2)]
+    for process in both:
+        out, err = process.communicate(timeout=50)
+        assert process.returncode == 1 and not err, err
+        assert len(json.loads(out)) == 3
+    assert small.value("select count(*) from audit_checks") == 24
+    assert small.value("select max(n) from (select count(*) n from audit_transitions group by domain_id, check_id)") == 1
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LANG": "C", "LC_ALL": "C", "COLUMNS": "20"},
+        {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "COLUMNS": "20"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1", "LANGUAGE_CODE": "pt"},
+    ],
+)
+def test_case_177_without_terminal_in_any_locale_on_twenty_columns(small, env):
+    done = audit(small, "d1.test", "xn--bcher-kva.test", **env)
+    assert done.returncode == 1 and not done.stderr, done.stderr.decode("latin-1")
+    assert b"d1.test" in done.stdout and b"\x1b[" not in done.stdout
+    done = audit(small, "xn--bcher-kva.test", "--json", **env)
+    (card,) = json.loads(done.stdout)
+    assert card["unicode"] == "bücher.test" and not done.stderr
