@@ -137,6 +137,7 @@ if PRODUCTION:
     }
 WHITENOISE_USE_FINDERS = not PRODUCTION  # before collectstatic there is nothing else to serve from
 WHITENOISE_AUTOREFRESH = not PRODUCTION
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", "png", "jpg", "jpeg", "gif", "webp", "zip", "gz", "woff", "woff2", "br"]
 
 # -- browser safety
@@ -239,6 +240,7 @@ LOGGING = {
         "django": {"handlers": ["stderr"], "level": "INFO", "propagate": False},
         "django-q": {"handlers": ["queue"], "level": "WARNING", "propagate": False},
         "audit.management.commands.worker": {"handlers": ["queue"], "level": "INFO", "propagate": False},
+        "django.security.DisallowedHost": {"handlers": [], "propagate": False},  # answered with 400; anybody can cause them
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
     },

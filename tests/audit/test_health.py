@@ -49,3 +49,8 @@ def test_readyz_is_not_ready_while_a_migration_is_missing(client):
 def test_readyz_is_not_ready_without_a_database_and_does_not_say_why(client):
     with mock.patch("audit.health.MigrationExecutor", side_effect=OperationalError("password of db01 is wrong")):
         refused(client)
+
+
+def test_case_143_static_files_are_for_our_own_pages_only(client):
+    answer = client.get("/static/css/tokens.css")
+    assert answer.status_code == 200 and "Access-Control-Allow-Origin" not in answer
