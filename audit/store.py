@@ -46,15 +46,17 @@ def record(domain, results, *, begun_at, owner=None):
             "status": status,
             "severity": status.rank,
             **_owners([f for c in {**known, **{c.check_id: c for c in checks}}.values() if c.check_id in core for f in c.findings]),
-            "last_audit_at": now,
-            "last_error": "",
         }
+        whole = set(results).issuperset(core)  # some checks alone are no audit: the others still grow stale, and whoever asked waits
+        if whole:
+            changes |= {"last_audit_at": now, "last_error": ""}
         if owner is not None or row.claimed_by == "":
             changes |= {"claimed_by": "", "claimed_until": None, "attempts": 0}
-        if not (row.requested_at and row.requested_at > begun_at):  # else somebody asked again meanwhile: stay due
+        if whole and not (row.requested_at and row.requested_at > begun_at):  # else somebody asked again meanwhile: stay due
             changes |= {"requested_at": None, "next_audit_at": row.next_slot(now)}
         rows.update(**changes)
-        AuditRun.objects.settle(row, begun_at=begun_at, ok=True)
+        if whole:
+            AuditRun.objects.settle(row, begun_at=begun_at, ok=True)
     return True
 
 

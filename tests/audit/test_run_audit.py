@@ -156,6 +156,21 @@ def test_the_fixes_stand_below_who_makes_them_and_values_are_never_wrapped(tenan
     assert ("Check" in out) == (columns == "100")
 
 
+def test_a_domain_that_is_removed_meanwhile_is_shown_all_the_same(tenant, monkeypatch):
+    AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+    collect = runner.collect
+
+    def removed(jobs, **options):
+        for item in collect(jobs, **options):
+            AuditDomain.objects.all().delete()
+            yield item
+
+    monkeypatch.setattr(runner, "collect", removed)
+    _code, (card,) = cards("kunde.test")
+    assert card["domain"] == "kunde.test" and len(card["checks"]) == 8
+    assert not AuditCheck.objects.exists() and not AuditRun.objects.exists()
+
+
 def test_case_172_ctrl_c_saves_what_is_done_and_says_so(tenant, monkeypatch):
     for name in ("kunde.test", "other.test"):
         AuditDomain.objects.create(tenant=tenant, domain=name)

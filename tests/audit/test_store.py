@@ -171,3 +171,14 @@ def test_an_audit_by_hand_leaves_the_claim_and_the_attempts_of_the_worker_alone(
     store.release([domain.pk], owner="worker")
     domain.refresh_from_db()
     assert (domain.claimed_by, domain.attempts) == ("", 0)
+
+
+def test_some_checks_alone_are_no_audit_of_the_domain(domain):
+    """`run_audit --check dns_mx` in a cron job must not make a domain look fresh that no worker looks at any more."""
+    rows = AuditDomain.objects.filter(pk=domain.pk)
+    run, _ = AuditRun.objects.ask(tenant=domain.tenant, domains=rows, trigger="manual", by="ana", scope="kunde.pt")
+    assert store.record(domain, {"dns_mx": result("dns_mx", "fail")}, begun_at=timezone.now())
+    run.refresh_from_db()
+    domain.refresh_from_db()
+    assert (domain.status, domain.last_audit_at, run.state) == ("critical", None, "queued")
+    assert domain.requested_at and AuditDomain.objects.due().count() == 1

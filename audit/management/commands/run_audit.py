@@ -73,8 +73,7 @@ class Command(BaseCommand):
             with report.progress(len(jobs)) as advance:
                 for job, results in runner.collect(jobs, width=settings.AUDIT_CONCURRENCY, only=only):
                     row = job.key if isinstance(job.key, AuditDomain) else None
-                    if row and save:
-                        loop.persistently(store.record, row, results, begun_at=job.begun_at)
+                    if row and save and loop.persistently(store.record, row, results, begun_at=job.begun_at):
                         row.refresh_from_db()
                         done += 1
                         report.add(scorecards.of_domain(row, only))
