@@ -5,10 +5,9 @@ answer". Here only NXDOMAIN and a proper NODATA are absences; everything else th
 """
 
 import asyncio
-import struct
 import time
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import dns.exception
 import dns.flags
@@ -20,9 +19,9 @@ import dns.rdatatype
 import dns.resolver
 
 from .base import Fault
+from .dns_wire import MAX_CNAMES, BadTry, ask_tcp, ask_udp, has_soa, is_nodata, negative_ttl, read_answer
 from .text import Text, _, show_bytes
 
-MAX_CNAMES = 16  # hops of one alias chain that are followed
 CACHE_ENTRIES = 50_000
 FAULT_SECONDS = 15  # for how long a name that timed out is not asked again by other audits
 PAYLOAD = 1232  # EDNS buffer size: what fits into one unfragmented packet (DNS flag day 2020)
@@ -93,22 +92,6 @@ class Limit:
             return False
         self.left -= 1
         return True
-
-
-@dataclass
-class _Datagrams(asyncio.DatagramProtocol):
-    queue: asyncio.Queue = field(default_factory=asyncio.Queue)
-
-    def datagram_received(self, data, addr):
-        if self.queue.qsize() < 64:
-            self.queue.put_nowait(data)
-
-    def error_received(self, exc):
-        self.queue.put_nowait(exc)
-
-
-class _Bad(Exception):
-    """One try that failed; the argument is the code."""
 
 
 class DnsClient:
@@ -185,7 +168,7 @@ class DnsClient:
         chain, ttls, asked = [], [], name
         while True:
             message, server = await self._ask(asked, rdtype, limit)
-            links, rrset, link_ttls = _read(message, asked, rdtype)
+            links, rrset, link_ttls = read_answer(message, asked, rdtype)
             chain += links
             ttls += link_ttls
             last = chain[-1] if chain else name
@@ -196,15 +179,15 @@ class DnsClient:
                 ttls.append(rrset.ttl)
             elif message.rcode() == dns.rcode.NXDOMAIN:
                 result, records = "NXDOMAIN", ()
-                ttls.append(_negative_ttl(message))
-            elif links and not _has_soa(message):
+                ttls.append(negative_ttl(message))
+            elif links and not has_soa(message):
                 asked = last  # an authoritative server that does not follow into another zone
                 continue
             else:
-                if not _is_nodata(message, bool(links)):
+                if not is_nodata(message, bool(links)):
                     raise DnsFault("dns_bad_response", _message("dns_bad_response", name, rdtype), name, rdtype)
                 result, records = "NODATA", ()
-                ttls.append(_negative_ttl(message))
+                ttls.append(negative_ttl(message))
             return Lookup(name, rdtype, result, records, tuple(chain), server, min(ttls))
 
     async def _ask(self, name, rdtype, limit):
@@ -218,7 +201,7 @@ class DnsClient:
             try:
                 async with self._slots:
                     return await self._try(name, rdtype, host, port, limit), f"{host}:{port}" if port != 53 else host
-            except _Bad as bad:
+            except BadTry as bad:
                 code = str(bad)
                 if code == "dns_limit":
                     break
@@ -229,27 +212,27 @@ class DnsClient:
         for edns in (True, False):
             query = dns.message.make_query(dns.name.from_text(name), rdtype, use_edns=0 if edns else False, payload=PAYLOAD)
             if not limit.spend():
-                raise _Bad("dns_limit")
+                raise BadTry("dns_limit")
             noted = []  # what came and did not belong to the question
             try:
                 async with asyncio.timeout(self.seconds):
-                    message = await _udp(query, host, port, noted)
+                    message = await ask_udp(query, host, port, noted)
                 if message is None:  # truncated
                     if not limit.spend():
-                        raise _Bad("dns_limit")
+                        raise BadTry("dns_limit")
                     async with asyncio.timeout(self.seconds):
-                        message = await _tcp(query, host, port)
+                        message = await ask_tcp(query, host, port)
             except TimeoutError:
-                raise _Bad("dns_bad_response" if noted else "dns_timeout") from None
+                raise BadTry("dns_bad_response" if noted else "dns_timeout") from None
             except OSError:
-                raise _Bad("dns_unreachable") from None
+                raise BadTry("dns_unreachable") from None
             rcode = message.rcode()
             if rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
                 return message
             if edns and rcode in (dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS):
                 continue
-            raise _Bad({dns.rcode.SERVFAIL: "dns_servfail", dns.rcode.REFUSED: "dns_refused"}.get(rcode, "dns_bad_response"))
-        raise _Bad("dns_bad_response")
+            raise BadTry({dns.rcode.SERVFAIL: "dns_servfail", dns.rcode.REFUSED: "dns_refused"}.get(rcode, "dns_bad_response"))
+        raise BadTry("dns_bad_response")
 
     async def works(self):
         """True if the resolver answers at all (it is asked for the root's name servers)."""
@@ -265,86 +248,6 @@ class DnsClient:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _udp(query, host, port, noted):
-    """The response message to `query`, or None if it is truncated. A datagram that does not belong to it is passed over
-    and put into `noted`: the right one may still come."""
-    loop = asyncio.get_running_loop()
-    transport, protocol = await loop.create_datagram_endpoint(_Datagrams, remote_addr=(host, port))
-    try:
-        transport.sendto(query.to_wire())
-        while True:
-            data = await protocol.queue.get()
-            if isinstance(data, Exception):
-                raise data if isinstance(data, OSError) else _Bad("dns_unreachable")
-            if len(data) < 12 or struct.unpack("!H", data[:2])[0] != query.id or not data[2] & 0x80:
-                noted.append(len(data))
-            elif data[2] & 0x02:
-                return None
-            else:
-                message = _parse(data, query)
-                if message:
-                    return message
-                noted.append(len(data))
-    finally:
-        transport.close()
-
-
-async def _tcp(query, host, port):
-    """The response message over TCP (RFC 7766); a connection that ends early or is still truncated is a bad response."""
-    reader, writer = await asyncio.open_connection(host, port)
-    try:
-        wire = query.to_wire()
-        writer.write(struct.pack("!H", len(wire)) + wire)
-        (length,) = struct.unpack("!H", await reader.readexactly(2))
-        message = _parse(await reader.readexactly(length), query)
-    except (asyncio.IncompleteReadError, ConnectionError):
-        raise _Bad("dns_bad_response") from None
-    finally:
-        writer.close()
-    if message is None or message.flags & dns.flags.TC:
-        raise _Bad("dns_bad_response")
-    return message
-
-
-def _parse(data, query):
-    """The message in `data` if it answers `query`, else None."""
-    try:
-        message = dns.message.from_wire(data, ignore_trailing=True)
-    except (dns.exception.DNSException, ValueError, struct.error):
-        return None
-    return message if query.is_response(message) else None
-
-
-def _read(message, name, rdtype):
-    """(aliases, rrset or None, TTLs of the aliases): what the answer section says of `name`, and of nothing else."""
-    kind, at = dns.rdatatype.from_text(rdtype), dns.name.from_text(name)
-    by_owner = {(r.name, r.rdtype): r for r in message.answer if r.rdclass == dns.rdataclass.IN}  # dnspython compares names without case
-    links, ttls = [], []
-    while (at, kind) not in by_owner and (at, dns.rdatatype.CNAME) in by_owner and len(links) <= MAX_CNAMES:
-        alias = by_owner[at, dns.rdatatype.CNAME]
-        at = alias[0].target
-        links.append(at.to_text(omit_final_dot=True).lower())
-        ttls.append(alias.ttl)
-    return links, by_owner.get((at, kind)), ttls
-
-
-def _has_soa(message):
-    return any(r.rdtype == dns.rdatatype.SOA for r in message.authority)
-
-
-def _is_nodata(message, aliased):
-    """A proper NODATA (RFC 2308, 2.2): nothing in the answer section but the aliases, and not a referral."""
-    if message.answer and not aliased:
-        return False
-    referral = any(r.rdtype == dns.rdatatype.NS for r in message.authority) and not _has_soa(message)
-    return not referral
-
-
-def _negative_ttl(message):
-    """How long an absence may be kept (RFC 2308, section 5): the smaller of the SOA's TTL and its minimum; 0 without SOA."""
-    return min((min(r.ttl, r[0].minimum) for r in message.authority if r.rdtype == dns.rdatatype.SOA), default=0)
 
 
 def _normal(name):

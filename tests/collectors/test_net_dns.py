@@ -15,7 +15,7 @@ import dns.resolver
 import dns.rrset
 import pytest
 
-from collectors import net_dns
+from collectors import dns_wire, net_dns
 from collectors.net import Network
 from collectors.net_dns import DnsClient, DnsFault, Limit
 from collectors.text import clean_json
@@ -536,9 +536,9 @@ def test_case_37_no_datagram_makes_reading_fail_otherwise_than_by_passing_it_ove
         wire = bytearray(good)
         for _change in range(dice.randint(1, 4)):
             wire[dice.randrange(2, len(wire))] = dice.randrange(256)
-        message = net_dns._parse(bytes(wire[: dice.choice([len(wire), dice.randrange(len(wire))])]), query)
+        message = dns_wire.parse(bytes(wire[: dice.choice([len(wire), dice.randrange(len(wire))])]), query)
         if message:
-            net_dns._read(message, "kunde.test", "MX")
+            dns_wire.read_answer(message, "kunde.test", "MX")
 
 
 # -- answers made by hand, for what no well-behaved server says
