@@ -48,7 +48,7 @@ def record(domain, results, *, begun_at, owner=None):
             **_owners([f for c in {**known, **{c.check_id: c for c in checks}}.values() if c.check_id in core for f in c.findings]),
         }
         whole = set(results).issuperset(core)  # some checks alone are no audit: the others still grow stale, and whoever asked waits
-        if whole:
+        if whole or row.last_audit_at is None:
             changes |= {"last_audit_at": now, "last_error": ""}
         if owner is not None or row.claimed_by == "":
             changes |= {"claimed_by": "", "claimed_until": None, "attempts": 0}

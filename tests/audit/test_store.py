@@ -175,10 +175,13 @@ def test_an_audit_by_hand_leaves_the_claim_and_the_attempts_of_the_worker_alone(
 
 def test_some_checks_alone_are_no_audit_of_the_domain(domain):
     """`run_audit --check dns_mx` in a cron job must not make a domain look fresh that no worker looks at any more."""
+    record(domain)
+    before = timezone.now() - timedelta(hours=1)
     rows = AuditDomain.objects.filter(pk=domain.pk)
+    rows.update(last_audit_at=before)
     run, _ = AuditRun.objects.ask(tenant=domain.tenant, domains=rows, trigger="manual", by="ana", scope="kunde.pt")
     assert store.record(domain, {"dns_mx": result("dns_mx", "fail")}, begun_at=timezone.now())
     run.refresh_from_db()
     domain.refresh_from_db()
-    assert (domain.status, domain.last_audit_at, run.state) == ("critical", None, "queued")
+    assert (domain.status, domain.last_audit_at, domain.stale, run.state) == ("critical", before, True, "queued")
     assert domain.requested_at and AuditDomain.objects.due().count() == 1
