@@ -66,7 +66,8 @@ class Report:
         head = Text(card["unicode"], style="bold")
         if card["unicode"] != card["domain"]:
             head.append(f" ({card['domain']})", style="dim")
-        head.append(f"  {(card['tenant'] or {}).get('name') or _('no tenant')}", style="dim")
+        tenant = card["tenant"]["name"] if card["tenant"] else _("no tenant")
+        head.append(f"  {tenant}", style="dim")
         head.append(f"  {card['score']}/{card['max_score']}  ")
         head.append(words[card["status"]], style=DOMAIN_STYLES[card["status"]])
         self.out.print(head)
@@ -118,7 +119,8 @@ class Report:
         for owner, fixes in todo.items():
             if fixes:
                 self.out.print()
-                self.out.print(Text(f"  {_('What to do')} ({owners[owner]})", style="bold"))
+                head = _("What to do (%(owner)s)") % {"owner": owners[owner]}
+                self.out.print(Text(f"  {head}", style="bold"))
             for title, fix in fixes:
                 self._fix(title, fix)
 

@@ -1,0 +1,14 @@
+"""Sentences in Python can be found by makemessages: it does not look into f-strings."""
+
+import ast
+
+from .source import ROOT, called
+
+
+def test_no_sentence_hides_in_an_f_string():
+    for folder in ("audit", "collectors", "ligbox"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.JoinedStr):
+                    hidden = [n for n in ast.walk(node) if isinstance(n, ast.Call) and called(n) in ("_", "gettext", "pgettext", "ngettext")]
+                    assert not hidden, f"{path}:{node.lineno}"
