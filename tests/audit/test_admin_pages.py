@@ -26,7 +26,7 @@ from tests.audit.factories import (
 )
 
 pytestmark = pytest.mark.django_db
-XSS = ['<script>alert(1)</script>"><img src=x onerror=alert(1)>{{7*7}}</title>', "javascript:alert(1)"]  # each fits the shortest field
+XSS = ['<script>alert(1)</script>"><img src=x onerror=alert(1)>{{987*789}}</title>', "javascript:alert(1)"]  # each fits the shortest field
 VIEWED = [Tenant, AuditDomain, AuditCheck, CheckTransition, AuditRun, WebhookEvent]
 
 
@@ -195,7 +195,7 @@ def test_case_161_what_strangers_write_is_text(client, text):
             continue
         html = client.get(path).content.decode("utf-8")
         assert "<script>alert" not in html and "<img src=x" not in html and 'href="javascript:' not in html, path
-        assert "49" not in re.findall(r">\s*49\s*<", html)
+        assert "778743" not in html
         assert "</title>" not in html.partition("</title>")[2], path
 
 

@@ -554,7 +554,7 @@ def test_it_audits_what_is_filtered_one_run_a_tenant(operator):
 
 def test_case_161_it_shows_markup_from_outside_as_text(viewer):
     domain = make_domain("cliente.pt", make_tenant(XSS))
-    nasty = [XSS, '"><img src=x onerror=alert(1)>', "{{7*7}}", "</title>", "javascript:alert(1)", "</pre></textarea>"]
+    nasty = [XSS, '"><img src=x onerror=alert(1)>', "{{987*789}}", "</title>", "javascript:alert(1)", "</pre></textarea>"]
     now = timezone.now()
     fix = Fix(_("Say {x}.", x=XSS), (Record("TXT", XSS, '"><img src=x onerror=alert(1)>', Action.REPLACE, "</pre>" + XSS),))
     for status in ("ok", "fail"):
@@ -565,7 +565,7 @@ def test_case_161_it_shows_markup_from_outside_as_text(viewer):
         html = page(viewer, path)
         assert "<script>alert" not in html and "<img" not in html and "javascript:alert" not in re.sub(r">[^<]*<", "><", html), path
         assert "&lt;script&gt;alert(1)" in html, path
-        assert "49" not in re.findall(r"\{\{7\*7\}\}|\b49\b", html)
+        assert "778743" not in html
 
 
 def test_case_162_it_sends_a_strict_policy_and_keeps_to_it(operator):
