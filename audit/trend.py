@@ -10,6 +10,7 @@ from collectors.catalogue import core_checks
 from .models import CheckTransition
 
 SCORE_DAYS, CHECK_DAYS = 30, 90
+YOUNG_DAYS = 3  # a line over less time than this would be a mark that says nothing
 MOST = 5_000  # transitions that one page reads; a fleet that flaps more has shorter lines
 
 
@@ -17,7 +18,7 @@ def scores(known):
     """{domain id: [(x, score), …]}: x from 0 (30 days ago) to 1 (now), a point at each change of the score. One query.
 
     `known`: {domain id: {check_id: the conclusive status that it has now}}, core checks only. A check that can't be measured
-    counts as it was last known. A line begins with the first audit.
+    counts as it was last known. A line begins with the first audit, and there is none while that was less than YOUNG_DAYS ago.
     """
     now = timezone.now()
     begin = now - timedelta(days=SCORE_DAYS)
@@ -34,7 +35,8 @@ def scores(known):
     for pk, points in lines.items():
         if state[pk]:
             points.append((0.0, _score(state[pk])))
-    return {pk: _steps(points[::-1]) for pk, points in lines.items()}
+    drawn = {pk: _steps(points[::-1]) for pk, points in lines.items()}
+    return {pk: points for pk, points in drawn.items() if points[0][0] <= 1 - YOUNG_DAYS / SCORE_DAYS}
 
 
 def _score(checks):
@@ -55,7 +57,8 @@ def _steps(points):
 def spans(domain):
     """{check_id: [(x, width, status, since), …]} of the last 90 days, oldest first; x and width in parts of 1. One query.
 
-    Statuses are the conclusive ones; before the first answer there is nothing.
+    Statuses are the conclusive ones; before the first answer there is nothing. Left out while all of it is younger than
+    YOUNG_DAYS.
     """
     now = timezone.now()
     begin = now - timedelta(days=CHECK_DAYS)
@@ -69,4 +72,4 @@ def spans(domain):
         x, upto = max(0.0, (at - begin) / (now - begin)), (end - begin) / (now - begin)
         found.setdefault(check_id, []).append((x, upto - x, status, at))
         ends[check_id] = at
-    return {check_id: parts[::-1] for check_id, parts in found.items()}
+    return {check_id: parts[::-1] for check_id, parts in found.items() if parts[-1][0] <= 1 - YOUNG_DAYS / CHECK_DAYS}

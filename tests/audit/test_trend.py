@@ -55,9 +55,16 @@ def test_what_is_older_than_the_window_is_one_span_from_its_edge():
     assert [(x, round(w, 2), s) for x, w, s, _since in trend.spans(domain)["dns_mx"]] == [(0.0, 1.0, "ok")]
 
 
+def test_a_domain_of_today_has_no_line_and_no_timeline_yet():
+    domain = make_domain("a.pt")
+    audit(domain, at=ago(1))
+    audit(domain, at=ago(0.5), dns_spf="fail")
+    assert line(domain) == [] and trend.spans(domain) == {}
+
+
 def test_the_pages_draw_them(client):
-    domain = make_domain("a.pt", checks={})
-    audit(domain, at=timezone.now(), dns_spf="fail")
+    domain = make_domain("a.pt")
+    audit(domain, at=ago(5), dns_spf="fail")
     client.force_login(make_viewer())
     assert '<svg class="spark"' in client.get("/", headers={"Accept-Language": "pt"}).content.decode()
     html = client.get(f"/domains/{domain.tenant_id}/a.pt/", headers={"Accept-Language": "pt"}).content.decode()
