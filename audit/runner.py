@@ -8,7 +8,6 @@ import contextlib
 import itertools
 import logging
 import multiprocessing
-import socket
 import time
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from django.utils import timezone
 
 from collectors.base import CheckResult, Outcome, run, unknown
 from collectors.catalogue import CHECKS
+from collectors.names import normalize_domain
 from collectors.text import _
 
 from . import lanes, store
@@ -41,7 +41,7 @@ class Job:
     begun_at: object = field(default_factory=timezone.now)
 
 
-def collect(jobs, *, width, only=None, on_start=None):
+def collect(jobs, *, width, only=None):
     """Audit jobs in a sliding window of `width`; yields `(job, {check_id: CheckResult})` as each is done.
 
     `jobs` is an iterator that is asked for the next job whenever a slot is free; it may yield None for "nothing now". The
@@ -61,8 +61,6 @@ def collect(jobs, *, width, only=None, on_start=None):
                     break
                 else:
                     job.begun_at = timezone.now()
-                    if on_start:
-                        on_start(job)
                     running[loop.create_task(_audit(network, job, only))] = job
             if not running:
                 return
@@ -103,8 +101,6 @@ def run_audit(tenant_id, domain, *, only=None):
     Registered on that tenant: saved. Not registered, or `tenant_id` None: looked at and not saved. Raises DomainError for
     what is not a domain and Tenant.DoesNotExist for an unknown tenant.
     """
-    from collectors.names import normalize_domain
-
     name = normalize_domain(domain)
     tenant = Tenant.objects.get(pk=tenant_id) if tenant_id is not None else None
     row = AuditDomain.objects.filter(tenant=tenant, domain=name).select_related("tenant").first() if tenant else None
@@ -240,7 +236,7 @@ def release_dead():
 def _note_resolver():
     """Before every domain is blamed: does our own resolver answer? Said once in the log, and shown on the overview."""
     loop, network = process_loop()
-    beats = WorkerHeartbeat.objects.filter(name__startswith=f"{socket.gethostname()[:80]}:")
+    beats = WorkerHeartbeat.of_this_host()
     if loop.run_until_complete(network.dns.works()):
         beats.exclude(resolver_down_since=None).update(resolver_down_since=None)
     elif beats.filter(resolver_down_since=None).update(resolver_down_since=timezone.now()):

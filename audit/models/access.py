@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import socket
 from datetime import timedelta
 
 from django.db import models
@@ -110,3 +111,13 @@ class WorkerHeartbeat(models.Model):
 
     def __str__(self):
         return self.name
+
+    @staticmethod
+    def name_of(pid):
+        """The name of the worker that runs on this host as process `pid`."""
+        return f"{socket.gethostname()[:80]}:{pid}"
+
+    @classmethod
+    def of_this_host(cls):
+        """The rows of the workers on this host (a queryset)."""
+        return cls.objects.filter(name__startswith=cls.name_of(""))

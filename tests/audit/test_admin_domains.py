@@ -16,14 +16,6 @@ EVENTS = "/admin/audit/webhookevent/"
 
 
 @pytest.fixture
-def bells(monkeypatch):
-    """The bells that were rung."""
-    rung = []
-    monkeypatch.setattr("django_q.tasks.async_task", lambda name, *args, **kwargs: rung.append(name.rpartition(".")[2]))
-    return rung
-
-
-@pytest.fixture
 def operator(client, bells, django_capture_on_commit_callbacks):
     """A client whose POSTs end with their commit."""
     client.force_login(make_operator("ana"))

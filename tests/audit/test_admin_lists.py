@@ -22,13 +22,6 @@ EXPORT = "/admin/audit/auditdomain/export/"
 
 
 @pytest.fixture
-def bells(monkeypatch):
-    rung = []
-    monkeypatch.setattr("django_q.tasks.async_task", lambda name, *args, **kwargs: rung.append(name.rpartition(".")[2]))
-    return rung
-
-
-@pytest.fixture
 def operator(client):
     client.force_login(make_operator("ana"))
     return client

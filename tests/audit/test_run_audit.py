@@ -10,8 +10,9 @@ from django.core.management import CommandError, call_command
 from audit import loop, runner
 from audit.models import AuditCheck, AuditDomain, AuditRun, Tenant
 from collectors.base import core_checks
-from mock_tenant.dnsserver import DnsServer
 from tests.installation import ROOT
+
+pytestmark = pytest.mark.usefixtures("dns")
 
 ZONE = {
     "names": {
@@ -23,18 +24,6 @@ ZONE = {
     },
     "rules": [{"name": "mute.test", "action": "servfail"}],
 }
-
-
-@pytest.fixture(autouse=True)
-def dns(settings):
-    from ipaddress import ip_network
-
-    with DnsServer(ZONE) as server:
-        settings.AUDIT_DNS_SERVERS = ((server.host, server.port),)
-        settings.AUDIT_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-        settings.AUDIT_CHECK_TIMEOUT_SEC = 3
-        yield server
-        loop.close_process_loop()
 
 
 @pytest.fixture

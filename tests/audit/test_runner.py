@@ -1,7 +1,6 @@
 """Draining: claim, collect, record; against a real DNS server on loopback."""
 
 from datetime import timedelta
-from ipaddress import ip_network
 
 import pytest
 from django.db import DataError, OperationalError
@@ -12,25 +11,13 @@ from django_q.timeout import TimeoutHandler
 from audit import loop, owners, runner, tasks
 from audit.models import AuditCheck, AuditDomain, AuditRun, Tenant, WorkerHeartbeat
 from collectors.base import core_checks
-from mock_tenant.dnsserver import DnsServer
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("dns")]
 
 ZONE = {
     "names": {f"d{n}.test": {"MX": ["10 mx1.host.test."], "TXT": ["v=spf1 -all"]} for n in range(12)},
     "rules": [{"name": "slow.test", "delay": 0.4}, {"name": "mute.test", "action": "drop"}],
 }
-
-
-@pytest.fixture(autouse=True)
-def dns(settings):
-    with DnsServer(ZONE) as server:
-        settings.AUDIT_DNS_SERVERS = ((server.host, server.port),)
-        settings.AUDIT_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
-        settings.AUDIT_CHECK_TIMEOUT_SEC = 3
-        yield server
-        loop.close_process_loop()
-        runner.stopping.clear()
 
 
 @pytest.fixture

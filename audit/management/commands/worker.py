@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import signal
-import socket
 import sys
 import time
 from datetime import timedelta
@@ -156,7 +155,9 @@ class Command(BaseCommand):
 
     @staticmethod
     def _name():
-        return f"{socket.gethostname()[:80]}:{os.getpid()}"
+        from audit.models import WorkerHeartbeat
+
+        return WorkerHeartbeat.name_of(os.getpid())
 
     def _beat(self):
         from audit.models import WorkerHeartbeat
