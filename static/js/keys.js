@@ -25,20 +25,25 @@
     all[next].scrollIntoView({ block: "nearest" });
   }
 
+  let wanted = null; // the card whose panel is to be audited as soon as it is there
   function audit() {
     const focused = document.activeElement.closest?.("[data-card]:not([aria-current])");
     if (!focused) {
       document.querySelector("[data-run]:not([disabled])")?.click();
       return;
     }
-    const panel = document.getElementById("panel");
-    document.addEventListener("htmx:afterSettle", function opened(event) {
-      if (event.detail.target !== panel) return;
-      document.removeEventListener("htmx:afterSettle", opened);
-      document.querySelector("[data-run]:not([disabled])")?.click();
-    });
     focused.click();
+    wanted = focused;
   }
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[data-card]")) wanted = null;
+  }, true);
+  document.addEventListener("htmx:afterSettle", (event) => {
+    // of this card's own request: one that was opened and closed just before may settle only now
+    if (!wanted || event.detail.requestConfig?.elt !== wanted) return;
+    wanted = null;
+    document.querySelector("[data-run]:not([disabled])")?.click();
+  });
 
   function escape(event) {
     const menu = document.querySelector("details.menu[open]");

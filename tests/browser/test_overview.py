@@ -1,5 +1,6 @@
 """The overview in a real browser: filters and the address, the panel, keys, audits, refresh."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -123,6 +124,27 @@ def test_it_works_with_the_keyboard_alone(new_page, fleet):
     page.keyboard.press("Escape")
     expect(page.locator("#help")).not_to_be_visible()
     expect(page.locator("#scorecard")).to_be_visible()
+
+
+def test_it_audits_the_card_asked_for_though_another_settles_late(new_page, fleet):
+    page = new_page(make_operator())
+    page.goto("/")
+    page.evaluate("""() => {
+      htmx.config.defaultSettleDelay = 500;
+      document.addEventListener("htmx:afterSettle", (event) => { document.body.dataset.settled = event.detail.requestConfig?.path; });
+    }""")
+    held = []
+    page.route("**/so-so.pt/panel/**", lambda route: held.append(route))
+    for key in ("j", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#scorecard-title")).to_have_text("bad.pt")
+    for key in ("Escape", "j", "r"):
+        page.keyboard.press(key)
+    expect(page.locator("body")).to_have_attribute("data-settled", re.compile("/bad.pt/panel/"))
+    held[0].continue_()
+    expect(page.locator("#scorecard-title")).to_have_text("so-so.pt")
+    expect(page.locator("#run progress")).to_be_visible()
+    assert AuditRun.objects.get().scope == "so-so.pt"
 
 
 def test_it_shows_the_progress_of_an_audit_and_its_results_as_they_land(new_page, fleet):
