@@ -15,6 +15,7 @@ from .text import clean
 
 SETUP_SECONDS = 5.0  # connecting and TLS together
 MAX_DIALLED = 4  # addresses of one host that are tried
+OUT_OF_DATE = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name
 
 # X509_V_ERR_… as OpenSSL numbers them (openssl/x509_vfy.h)
@@ -64,6 +65,7 @@ class Handshake:
     """The certificates that one address serves for a name. `chain` is DER, leaf first, as served.
 
     `trusted` judges the chain alone: neither its dates nor its names. `verify_code` and `verify_message` are OpenSSL's.
+    `out_of_date`: the chain is trusted but for the dates of the leaf or of what signed it, whichever other way is tried.
     """
 
     address: str
@@ -73,6 +75,7 @@ class Handshake:
     chain: tuple[bytes, ...]
     tls_version: str
     ms: int
+    out_of_date: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,26 +168,34 @@ def stream_fault(error, address, when):
 
 
 def derived_contexts(context):
-    """Two contexts from `context`: (one that judges only the chain's trust, one that judges nothing). Costs about 25 ms."""
-    trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trust.check_hostname = False
-    authorities = context.get_ca_certs(binary_form=True)
-    if authorities:
-        trust.load_verify_locations(cadata=b"".join(authorities))
+    """Three contexts from `context`, none for names: one that judges the chain with its dates, one without, one that judges nothing.
+
+    Costs about 50 ms.
+    """
+    authorities = b"".join(context.get_ca_certs(binary_form=True))
+    dated, trust = (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
+    for chain in (dated, trust):
+        chain.check_hostname = False
+        if authorities:
+            chain.load_verify_locations(cadata=authorities)
+        chain.verify_flags = context.verify_flags
+        chain.set_ciphers("DEFAULT:@SECLEVEL=1")  # a 1024-bit key is the certificate check's to judge, not the chain's
     trust.verify_flags |= NO_CHECK_TIME
-    trust.set_ciphers("DEFAULT:@SECLEVEL=1")  # a 1024-bit key is the certificate check's to judge, not the chain's
     anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anything.check_hostname = False
     anything.verify_mode = ssl.CERT_NONE
     anything.set_ciphers("DEFAULT:@SECLEVEL=0")
-    return trust, anything
+    return dated, trust, anything
 
 
 async def inspect(host, port, addresses, *, contexts, reachable, seconds):
-    """The `Handshake` of a host. If its chain is not trusted, the same address is asked again and nothing verified."""
+    """The `Handshake` of a host. If its chain is not trusted, the same address is asked again: without regard to dates if they
+    were the reason, and with nothing verified.
+
+    OpenSSL weighs the dates itself, as it tries all ways from the leaf to an authority and takes one that is in date.
+    """
     deadline = time.monotonic() + seconds
-    trust, anything = contexts
-    code, message, started = 0, "", time.monotonic()
+    code, message, out_of_date = 0, "", False
 
     async def shake(context, addresses):
         until = min(deadline, time.monotonic() + SETUP_SECONDS)
@@ -192,17 +203,26 @@ async def inspect(host, port, addresses, *, contexts, reachable, seconds):
         _reader, writer = await open_streams(dialled, context=context, host=host, seconds=until - time.monotonic())
         return dialled.address, writer
 
-    try:
-        address, writer = await shake(trust, addresses)
-    except WebFault as fault:
-        if not fault.verify_code:
-            raise
-        code, message, started = fault.verify_code, fault.detail, time.monotonic()
-        address, writer = await shake(anything, [fault.address])
+    for context in contexts:
+        if context is contexts[1] and not out_of_date:
+            continue
+        started = time.monotonic()
+        try:
+            address, writer = await shake(context, addresses)
+        except WebFault as fault:
+            if not fault.verify_code:
+                raise
+            addresses = [fault.address]
+            out_of_date = fault.verify_code in OUT_OF_DATE
+            code, message = fault.verify_code, fault.detail
+        else:
+            break
     try:
         tls = writer.get_extra_info("ssl_object")
         ms = round((time.monotonic() - started) * 1000)
-        return Handshake(address, not code, code, message, served_chain(tls), tls.version() or "", ms)
+        if out_of_date:
+            code, message = 0, ""
+        return Handshake(address, not code, code, message, served_chain(tls), tls.version() or "", ms, out_of_date)
     finally:
         writer.transport.abort()
 

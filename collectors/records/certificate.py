@@ -17,6 +17,7 @@ from collectors.web_place import NotAPlace, start_place
 
 from . import certificate_findings as findings_of
 
+LEAST_SECONDS = 0.3  # with less time than this left, silence says nothing about the server
 INTERMEDIATES = Intermediates()  # what this process has learnt of public authorities; no domain's data
 
 
@@ -90,6 +91,8 @@ async def _served(net, place):
         if blocked:
             why = _("The webmail name has an address that is not public ({address}); nothing is dialled.", address=blocked[0])
             return Served(why=why, absent=True)
+        if net.seconds_left < LEAST_SECONDS:
+            return Served(why=_("Looking up names took up the time of this check, so {host} was not asked.", host=place.host))
         handshake = await net.handshake(place.host, place.port, addresses)
     except Fault as fault:
         return Served(why=fault.message, fault=fault)

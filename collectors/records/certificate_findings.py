@@ -65,18 +65,26 @@ def trust(reported, served, now, intermediates):
     walk = path(leaf, served.chain[1:])
     if served.handshake.trusted:
         intermediates.learn(walk)
-        return _expired_issuer(walk, now)
+        return _late_issuer(walk, served, now)
     return [_incomplete(leaf, reported, served, walk, intermediates) or _untrusted(served, leaf)]
 
 
-def _expired_issuer(walk, now):
-    """The handshake leaves dates out of account; those of the leaf are judged, and those of what signed it here."""
-    leaf, late = walk[0], next(iter(walk[1:2]), None)
-    if late is None or None in (leaf.not_after, late.not_after) or not late.not_after < now <= leaf.not_after:
+def _late_issuer(walk, served, now):
+    """The handshake says that dates are wrong; those of the leaf are judged apart, so here it is one of those that signed it."""
+    leaf = walk[0]
+    if not served.handshake.out_of_date or None in (leaf.not_before, leaf.not_after) or not leaf.not_before <= now <= leaf.not_after:
         return []
-    message = _("The intermediate certificate that the server sends ({name}) expired on {date}. Clients do not trust the certificate.",
-                name=late.subject, date=f"{late.not_after:%Y-%m-%d}")  # fmt: skip
     fix = Fix(_("Renew the certificate and let the proxy send the chain that comes with it."))
+    readable = [c for c in walk[1:] if c.not_before and c.not_after]
+    late = next((c for c in readable if not c.not_before <= now <= c.not_after), None)
+    if late and now < late.not_before:
+        message = _("The intermediate certificate that the server sends ({name}) is valid only from {date}. Until then browsers warn.",
+                    name=late.subject, date=f"{late.not_before:%Y-%m-%d}")  # fmt: skip
+    elif late:
+        message = _("The intermediate certificate that the server sends ({name}) expired on {date}. Clients do not trust the certificate.",
+                    name=late.subject, date=f"{late.not_after:%Y-%m-%d}")  # fmt: skip
+    else:
+        message = _("Of the certificates behind this one, one is out of date. Clients do not trust the certificate.")
     return [fail("cert_untrusted", message, owner=Owner.HOST, fix=fix)]
 
 

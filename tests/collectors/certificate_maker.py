@@ -68,11 +68,15 @@ class Authority:
         self.intermediate = self._sign(name(organisation, intermediate), self.root.subject, self.key, self.root_key, days, ca=ca)
         self.root_pem = self.root.public_bytes(PEM)
 
+    def twin(self, *, start=-1000, end):
+        """The intermediate once more, with the same name and key and other dates (in days from now)."""
+        return self._sign(self.intermediate.subject, self.root.subject, self.key, self.root_key, end, ca=True, start=start)
+
     @staticmethod
-    def _sign(subject, issuer, key, signer, days, *, ca):
+    def _sign(subject, issuer, key, signer, days, *, ca, start=-1000):
         builder = (
             x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now() - 1000 * DAY).not_valid_after(now() + days * DAY)
+            .serial_number(x509.random_serial_number()).not_valid_before(now() + start * DAY).not_valid_after(now() + days * DAY)
             .add_extension(x509.BasicConstraints(ca, None), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)

@@ -7,14 +7,15 @@ import socket
 import time
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from collectors.base import Owner, Severity
 from collectors.net_http import Handshake
+from collectors.records import certificate
 from collectors.records.certificate import Reported, Served, judge
 from collectors.standards.certificates import Intermediates, read, read_pem
 
-from .certificate_maker import DAY, DER, Authority, TlsServer, authority, now, server_context
+from .certificate_maker import DAY, DER, Authority, Leaf, TlsServer, authority, name, now, server_context
 from .lab import codes, look, target
 from .portal_server import TOKEN, PortalServer
 
@@ -119,6 +120,39 @@ NOT_A_CA = Authority("Let's Encrypt", ca=False)
 STAGING = Authority("(STAGING) Let's Encrypt", intermediate="(STAGING) Riddling Rhubarb R12")
 BARE = Authority("Let's Encrypt", intermediate="R13")
 LATE = Authority("Let's Encrypt", intermediate="R3", days=-1)
+
+
+TWINS = Authority("Let's Encrypt", intermediate="R4")
+
+
+def test_an_expired_intermediate_beside_one_of_the_same_key_that_is_in_date_does_no_harm(tmp_path):
+    leaf, expired = TWINS.leaf([HOST]), TWINS.twin(end=-1)
+    for behind in ((expired, TWINS.intermediate), (TWINS.intermediate, expired)):
+        assert visit(tmp_path, Leaf(leaf.cert, behind, leaf.key), trusted=[TWINS]).codes == []
+
+
+def test_an_intermediate_of_tomorrow_is_untrusted_today(tmp_path):
+    leaf = TWINS.leaf([HOST])
+    got = visit(tmp_path, Leaf(leaf.cert, (TWINS.twin(start=1, end=9),), leaf.key), trusted=[TWINS])
+    assert (got.codes, "is valid only from" in got.message) == (["cert_untrusted"], True)
+
+
+def test_an_expired_certificate_above_the_intermediate_is_untrusted(tmp_path):
+    key = TWINS.key  # the lower one has a key of its own; the upper one is out of date
+    lower_key = ec.generate_private_key(ec.SECP256R1())
+    lower = Authority._sign(name("Let's Encrypt", "Low"), TWINS.intermediate.subject, lower_key, key, 900, ca=True)
+    below = Authority("Let's Encrypt")
+    below.key, below.intermediate = lower_key, lower
+    leaf = below.leaf([HOST])
+    got = visit(tmp_path, Leaf(leaf.cert, (lower, TWINS.twin(end=-1)), leaf.key), trusted=[TWINS])
+    assert (got.codes, "CN=R4" in got.message) == (["cert_untrusted"], True)
+    assert visit(tmp_path, Leaf(leaf.cert, (lower, TWINS.intermediate), leaf.key), trusted=[TWINS]).codes == []
+
+
+def test_time_that_name_servers_used_up_makes_nothing_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(certificate, "LEAST_SECONDS", 0.7)
+    got = visit(tmp_path, le(), portal={"status": 404}, zone={**ZONE, "rules": [{"name": HOST, "delay": 0.3}]})
+    assert (got.status, got.codes, got.server.connections) == ("unknown", ["cert_unreachable"], 0)
 
 
 def test_a_wildcard_covers_the_name(tmp_path):
