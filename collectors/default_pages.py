@@ -17,6 +17,7 @@ _TITLES = {
     "apache2 debian default page: it works": "Apache",
     "apache2 ubuntu default page: it works": "Apache",
     "apache is functioning normally": "Apache",
+    "it works! apache httpd": "Apache",
     "iis windows": "IIS",
     "iis windows server": "IIS",
     "iis7": "IIS",
@@ -33,6 +34,7 @@ _TITLE_STARTS = {
     "test page for the nginx http server": "nginx",
     "test page for the apache http server": "Apache",
     "test page for apache": "Apache",
+    "test page for the http server on ": "web server (test page)",
     "apache http server test page": "Apache",
     "http server test page powered by": "Apache",
 }

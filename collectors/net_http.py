@@ -124,7 +124,7 @@ class WebClient:
             raise WebFault("protocol", address=backend.address, detail="several different Location headers")
         location = locations.pop().decode("latin-1")[:KEPT_LOCATION] if locations else None
         codings = b", ".join(value for name, value in names if name == b"content-encoding").decode("latin-1")
-        redirect = location is not None and response.status < 400  # its body is for nobody
+        redirect = location is not None and 300 <= response.status < 400  # its body is for nobody
         try:
             unpacker = Unpacker("" if redirect else codings)
             if not redirect:

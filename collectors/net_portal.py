@@ -142,10 +142,11 @@ class PortalClient:
         breaker.answered()
         self._refuse(portal, response)
         try:
-            data, detail = shaped(what, response.status_code, _text(body, token), domain)
+            answer = shaped(what, response.status_code, _text(body), domain)
         except Misshapen as error:
             message = _("The portal's answer cannot be used: {problem}", problem=error.message)
             raise PortalFault("portal_bad_response", message) from None
+        data, detail = _without(token, answer) if len(token) >= 8 else answer
         ms = round((time.monotonic() - started) * 1000)
         return PortalAnswer(what, response.status_code == 200, data, response.status_code, ms, detail)
 
@@ -256,13 +257,21 @@ async def _body(response):
     return bytes(body)
 
 
-def _text(body, token):
-    """The body as text, None where it is not UTF-8. A portal that echoes the token does not bring it into the evidence."""
+def _text(body):
+    """The body as text, None where it is not UTF-8."""
     try:
-        text = body.decode("utf-8-sig")
+        return body.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
-    return text.replace(token, "[token]") if len(token) >= 8 else text
+
+
+def _without(token, value):
+    """An answer without the token, which a portal may echo: in the read values, as JSON has several spellings of one text."""
+    if isinstance(value, str):
+        return value.replace(token, "[token]")
+    if isinstance(value, dict):
+        return {_without(token, key): _without(token, inner) for key, inner in value.items()}
+    return type(value)(_without(token, inner) for inner in value) if isinstance(value, (list, tuple)) else value
 
 
 def _cause(error):

@@ -6,6 +6,7 @@ import re
 
 from .text import clean
 
+PRESCAN = 1024  # bytes in which browsers look for <meta charset> (HTML, section 13.2.3.2)
 READ = 64 * 1024  # bytes of a page that are looked at
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.IGNORECASE)
 _TITLE = re.compile(r"<title(?:\s[^>]{0,200})?>([^<]{0,500})", re.IGNORECASE)
@@ -15,7 +16,7 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.B
 
 
 def page_text(body, content_type=""):
-    """The start of a page as text: by its byte order mark, the header's charset or UTF-8; what does not decode becomes U+FFFD."""
+    """The start of a page as text: by its byte order mark, the charset of header or <meta>, or UTF-8; the undecodable becomes U+FFFD."""
     body = body[:READ]
     return body.decode(_charset(body, content_type), "replace")
 
@@ -24,7 +25,7 @@ def _charset(body, content_type):
     for mark, name in _MARKS:
         if body.startswith(mark):
             return name
-    named = _CHARSET.search(content_type)
+    named = _CHARSET.search(content_type) or _CHARSET.search(body[:PRESCAN].decode("latin-1"))
     try:
         codec = codecs.lookup(named.group(1)).name if named else "utf-8"
     except LookupError:

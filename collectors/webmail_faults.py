@@ -6,8 +6,8 @@ from .text import Text, _
 
 def _tls_words(cause) -> Text:
     says: dict[str, Text] = {
-        "expired": _("its certificate has expired"),
-        "not_yet_valid": _("its certificate is not valid yet"),
+        "expired": _("its certificate, or an intermediate one, has expired"),
+        "not_yet_valid": _("its certificate, or an intermediate one, is not valid yet"),
         "self_signed": _("its certificate is self-signed"),
         "untrusted": _("its certificate's issuer is not trusted, or the intermediate certificate is not sent"),
         "not_a_ca": _("its certificate was issued with a certificate that may not issue others"),

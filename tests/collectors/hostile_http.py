@@ -133,6 +133,8 @@ PATHS = {
     "/charset-punycode": lambda: [answer(b"<title>" + b"a" * 60_000 + b"</title>", Content_Type="text/html; charset=punycode")],
     "/charset-latin1": lambda: [answer("<title>Olá</title>".encode("latin-1"), Content_Type="text/html; charset=ISO-8859-1")],
     "/xss": lambda: [answer(b"<title>&lt;script&gt;alert(1)&lt;/script&gt; \xe2\x80\xae</title>", Server="<script>alert(2)</script>")],
+    "/charset-meta": lambda: [answer("<meta charset=ISO-8859-1><title>Olá</title>".encode("latin-1"), Content_Type="text/html")],
+    "/nginx-with-location": lambda: [answer(b"<title>Welcome to nginx!</title>", Location="/")],
     "/nginx": lambda: [answer(b"<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>")],
     "/apache": lambda: [answer(b"<html><body><h1>It works!</h1></body></html>\n")],
     "/debian": lambda: [answer(b"<title>Apache2 Debian Default Page: It works</title>")],

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import ssl
 
 import pytest
 
 from collectors.base import Fault
-from collectors.net import DNS_QUERIES, DNS_QUERIES_A_CHECK, HTTP_REQUESTS, Network
+from collectors.net import DNS_QUERIES, DNS_QUERIES_A_CHECK, HTTP_REQUESTS, Network, trusted_context
 from collectors.net_dns import DnsFault
 from mock_tenant.dnsserver import DnsServer
 
@@ -29,6 +30,10 @@ def within(act, zone=ZONE, **changes):
 
     with DnsServer(zone) as server:
         return asyncio.run(main(server)), server
+
+
+def test_private_authorities_are_judged_alike_by_every_python():
+    assert not trusted_context().verify_flags & ssl.VERIFY_X509_STRICT
 
 
 def test_checks_of_one_audit_share_a_lookup():

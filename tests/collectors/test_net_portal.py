@@ -505,6 +505,14 @@ def test_case_125_the_token_is_nowhere_but_in_its_header(caplog):
     assert "[token]" in results[1].detail
 
 
+def test_case_125_a_token_echoed_in_another_json_spelling_is_left_out():
+    token = "portal/token/5f1c9a"
+    body = json.dumps({"detail": f"no domain for {token}"}).replace("/", "\\/")  # as PHP writes it
+    with PortalServer({"carbonio": {"status": 404, "body": body.encode()}}) as portal:
+        (answer,) = ask(portal, token=token)
+    assert answer.detail == "no domain for [token]"
+
+
 def test_case_125_at_debug_level_the_request_headers_are_not_logged(caplog):
     with PortalServer({"carbonio": {"json": CARBONIO}}) as portal, caplog.at_level(logging.DEBUG):
         ask(portal)

@@ -145,7 +145,7 @@ def test_case_88_header_bytes_are_kept_escaped(hostile):
     assert r"server: caf\xe9 \xff" in result.evidence["requests"][0]["headers"]
 
 
-@pytest.mark.parametrize("path", ["/body-utf16", "/charset-unknown", "/charset-latin1"])
+@pytest.mark.parametrize("path", ["/body-utf16", "/charset-unknown", "/charset-latin1", "/charset-meta"])
 def test_case_88_a_title_is_read_in_its_charset(hostile, path):
     result = visit(hostile, path)
     assert verdict(result) == ("ok", [])

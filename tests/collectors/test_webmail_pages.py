@@ -23,7 +23,10 @@ def test_a_bad_gateway_points_behind_the_proxy(hostile):
     assert "mailbox service" in str(visit(hostile, "/status/502").findings[0].fix.text)
 
 
-@pytest.mark.parametrize(("path", "product"), [("/nginx", "nginx"), ("/apache", "Apache"), ("/debian", "Apache"), ("/parked", "Sedo")])
+@pytest.mark.parametrize(
+    ("path", "product"),
+    [("/nginx", "nginx"), ("/apache", "Apache"), ("/debian", "Apache"), ("/parked", "Sedo"), ("/nginx-with-location", "nginx")],
+)
 def test_a_placeholder_page_fails_and_is_named(hostile, path, product):
     result = visit(hostile, path)
     assert verdict(result) == ("fail", ["webmail_default_page"])
@@ -39,6 +42,8 @@ def test_a_page_that_only_mentions_servers_is_none(hostile):
     [
         ("Test Page for the Nginx HTTP Server on Fedora", "", "", "nginx"),
         ("HTTP Server Test Page powered by: Rocky Linux", "", "", "Apache"),
+        ("Test Page for the HTTP Server on Red Hat Enterprise Linux", "", "", "web server (test page)"),
+        ("It works! Apache httpd", "", "", "Apache"),
         ("IIS Windows Server", "", "", "IIS"),
         ("Index of /", "", "", "web server (an empty directory)"),
         ("", "", "https://www.sedo.com/search/?domain=kunde.test", "Sedo"),
