@@ -52,7 +52,8 @@
       menu.querySelector("summary").focus();
     } else if (typing(event.target)) {
       event.target.blur();
-    } else if (document.querySelector("#panel > *")) {
+    } else if (document.getElementById("panel")) {
+      wanted = null;
       document.dispatchEvent(new CustomEvent("lb:close"));
     } else {
       document.querySelector("[data-back]")?.click();

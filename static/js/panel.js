@@ -8,6 +8,7 @@
   let opener = ""; // the path of the card that was opened: focus goes back there
 
   const open = () => panel.firstElementChild !== null;
+  const stop = (element) => htmx.trigger(element, "htmx:abort"); // an answer that nobody waits for any more must not land
   const cardAt = (pathname) => [...document.querySelectorAll("[data-card]")].find((card) => path(card.href) === pathname);
 
   function mark() {
@@ -19,6 +20,7 @@
   }
 
   function close({ push = true } = {}) {
+    stop(panel);
     if (!open()) return;
     panel.replaceChildren();
     mark();
@@ -43,7 +45,9 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target !== panel) return;
     panel.scrollTop = 0;
-    panel.focus({ preventScroll: true });
+    // not from somebody who has begun to type elsewhere: their next letters would be keys
+    const at = document.activeElement;
+    if (!at || at === document.body || panel.contains(at) || at.closest("[data-card]")) panel.focus({ preventScroll: true });
   });
   document.addEventListener("htmx:afterSettle", mark);
 
@@ -51,6 +55,10 @@
   addEventListener("popstate", (event) => {
     event.stopImmediatePropagation();
     const here = location.pathname + location.search;
+    const filters = document.getElementById("filters");
+    if (filters?.matches(".htmx-request")) filters.reset(); // what was being asked for is taken back
+    stop(panel);
+    stop(board());
     if (location.pathname === path(board().dataset.url)) {
       close({ push: false });
       if (here !== board().dataset.url) htmx.ajax("GET", desk.dataset.board + location.search, { target: "#board", swap: "keyed", source: board() });

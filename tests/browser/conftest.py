@@ -24,13 +24,14 @@ def browser():
 
 @pytest.fixture
 def new_page(browser, live_server, client):
-    """`new_page(user=None, allow=(), **context options)`: a page, signed in as `user`; what goes wrong in it fails the test.
+    """`new_page(user=None, allow=(), aborts=False, **context options)`: a page, signed in as `user`; what goes wrong in it fails the test.
 
-    `allow`: HTTP statuses that the console may complain about, because the test provokes them.
+    `allow`: HTTP statuses that the console may complain about, because the test provokes them; `aborts`: that
+    it may say that a request was given up, which htmx reports as an error.
     """
     contexts, wrong = [], []
 
-    def make(user=None, *, allow=(), width=1400, height=900, **options):
+    def make(user=None, *, allow=(), aborts=False, width=1400, height=900, **options):
         context = browser.new_context(
             base_url=live_server.url, viewport={"width": width, "height": height}, **{"locale": "en-GB", "color_scheme": "light", **options}
         )
@@ -41,6 +42,7 @@ def new_page(browser, live_server, client):
         page = context.new_page()
         page.set_default_timeout(6000)
         allowed = [text for status in allow for text in (f"status of {status} ", f"Error Code {status} ")]
+        allowed += ["htmx:afterRequest, ", "htmx:sendAbort, "] if aborts else []
         page.on(
             "console", lambda m: wrong.append(m.text) if m.type in ("error", "warning") and not any(a in m.text for a in allowed) else None
         )

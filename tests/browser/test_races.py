@@ -1,0 +1,88 @@
+"""Answers that come late: what a person did meanwhile wins. The test holds each answer back and lets go of it, or sees it given up."""
+
+import pytest
+from playwright.sync_api import expect
+
+from audit.models import AuditRun
+from tests.audit.factories import audit, make_operator, make_viewer
+from tests.browser.test_overview import fleet, path  # noqa: F401 - a fixture
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def hold(page, pattern):
+    """The requests to this address, unanswered, in a list that grows."""
+    held = []
+    page.route(pattern, lambda route: held.append(route))
+    return held
+
+
+def test_a_panel_that_was_closed_before_it_came_stays_closed(new_page, fleet):  # noqa: F811
+    page = new_page(make_viewer(), aborts=True)
+    page.goto("/")
+    page.locator("[data-card]", has_text="good.pt").click()
+    expect(page.locator("#scorecard-title")).to_have_text("good.pt")
+    held = hold(page, "**/bad.pt/panel/**")
+    with page.expect_request("**/bad.pt/panel/**"):
+        page.locator("[data-card]", has_text="bad.pt").click()
+    with page.expect_event("requestfailed", lambda r: "/bad.pt/panel/" in r.url):
+        page.keyboard.press("Escape")
+    expect(page.locator("#scorecard")).to_have_count(0)
+    assert path(page) == "/" and len(held) == 1
+
+
+def test_the_back_button_takes_back_a_panel_that_still_comes(new_page, fleet):  # noqa: F811
+    page = new_page(make_viewer(), aborts=True)
+    page.goto("/")
+    page.locator("[data-card]", has_text="bad.pt").click()
+    expect(page.locator("#scorecard-title")).to_have_text("bad.pt")
+    held = hold(page, "**/good.pt/panel/**")
+    with page.expect_request("**/good.pt/panel/**"):
+        page.locator("[data-card]", has_text="good.pt").click()
+    with page.expect_event("requestfailed", lambda r: "/good.pt/panel/" in r.url):
+        page.go_back()
+    expect(page.locator("#scorecard")).to_have_count(0)
+    assert path(page) == "/" and len(held) == 1
+
+
+def test_the_back_button_brings_the_old_list_though_a_refresh_hangs(new_page, fleet):  # noqa: F811
+    page = new_page(make_viewer(), aborts=True)
+    page.goto("/")
+    page.select_option("#f-check", "dns_dmarc")
+    expect(page.locator("[data-card]")).to_have_count(1)
+    held = hold(page, "**/board/?check=dns_dmarc")
+    with page.expect_request("**/board/?check=dns_dmarc"):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('lb:refresh'))")
+    page.go_back()
+    expect(page.locator("[data-card]")).to_have_count(3)
+    assert page.locator("#f-check").input_value() == "" and path(page) == "/" and len(held) == 1
+
+
+def test_a_panel_that_comes_late_leaves_the_focus_with_who_types(new_page, fleet):  # noqa: F811
+    page = new_page(make_operator())
+    page.goto("/")
+    held = hold(page, "**/bad.pt/panel/**")
+    with page.expect_request("**/bad.pt/panel/**"):
+        page.locator("[data-card]", has_text="bad.pt").click()
+    page.focus("#q")
+    held[0].continue_()
+    expect(page.locator("#scorecard-title")).to_have_text("bad.pt")
+    page.keyboard.type("r")
+    assert page.locator("#q").input_value() == "r"
+    assert not AuditRun.objects.exists()
+
+
+def test_the_progress_of_an_older_run_does_not_replace_that_of_a_newer(new_page, fleet):  # noqa: F811
+    page = new_page(make_operator(), aborts=True)
+    page.goto("/?status=critical")
+    page.evaluate("window.confirm = () => true")
+    held = hold(page, "**/progress/?ids=*")
+    with page.expect_request("**/progress/?ids=*"):
+        page.click("#run-filtered")
+    audit(fleet[0], dns_spf="fail")  # the first run ends
+    with page.expect_event("requestfailed", lambda r: "/progress/" in r.url), page.expect_response("**/run/?status=critical"):
+        page.click("#run-filtered")
+    assert AuditRun.objects.count() == 2
+    newer = AuditRun.objects.latest("pk").pk
+    expect(page.locator("#progress")).to_have_attribute("hx-get", f"/progress/?ids={newer}")
+    assert held
