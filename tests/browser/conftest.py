@@ -16,6 +16,7 @@ ARGS = [
 def browser():
     """Chromium from $CHROMIUM or Debian's package."""
     api = pytest.importorskip("playwright.sync_api")
+    api.expect.set_options(timeout=15_000)  # a slow machine waits longer; a fast one doesn't wait at all
     with api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=ARGS)
         yield chromium
@@ -40,7 +41,7 @@ def new_page(browser, live_server, client):
             client.force_login(user)
             context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
         page = context.new_page()
-        page.set_default_timeout(6000)
+        page.set_default_timeout(20_000)
         allowed = [text for status in allow for text in (f"status of {status} ", f"Error Code {status} ")]
         allowed += ["htmx:afterRequest, ", "htmx:sendAbort, "] if aborts else []
         page.on(
