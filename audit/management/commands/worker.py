@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
+from audit import orphans
 from audit.database import trouble
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Command(BaseCommand):
             return
         tasks.ring("tick")
         connections.close_all()  # the children must not inherit a connection
+        orphans.end_with_parent()
         code = 1
         try:
             cluster.start()
