@@ -129,8 +129,8 @@ class Command(BaseCommand):
                     if self._stalled(conf):
                         log.critical("no task started for %.0f s while tasks wait: restarting", self.stall)
                         return 1
-            except DatabaseError:
-                log.warning("the database could not be reached; trying again")
+            except DatabaseError as error:
+                log.warning("no heartbeat: %s; trying again", trouble(error))
                 connections.close_all()
         return 0
 
