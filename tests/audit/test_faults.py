@@ -139,6 +139,24 @@ def test_case_172_ctrl_c_in_the_middle_gives_the_claims_back_and_leaves_no_trace
     assert small.value("select count(*) from audit_checks") == before
 
 
+LOADING = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, *args):
+        if name == "audit.report":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+"""
+
+
+def test_case_172_ctrl_c_while_it_still_loads_leaves_no_traceback(small, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(LOADING)
+    done = audit(small, "d1.test", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 @pytest.mark.parametrize(
     "env",
     [
