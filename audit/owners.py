@@ -7,10 +7,12 @@ import uuid
 from functools import cache
 from pathlib import Path
 
+COMMAND = ":command"  # ends the name of an owner that always asks anew, never the cache
 
-def owner_name():
-    """A name for a claim: system, process, and something unique."""
-    return f"{system()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+def owner_name(kind=""):
+    """A name for a claim: system, process, something unique, and the kind of owner ("" or COMMAND)."""
+    return f"{system()}:{os.getpid()}:{uuid.uuid4().hex[:8]}{kind}"
 
 
 @cache

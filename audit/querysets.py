@@ -55,6 +55,13 @@ class AuditDomainQuerySet(models.QuerySet):
         mine = self.model.objects.filter(pk__in=ids, claimed_by=owner, claimed_until=until).select_related("tenant")
         return sorted(mine, key=lambda d: order[d.pk])
 
+    def take(self, owner):
+        """Claim these for `owner`, due or not, save those that somebody else holds; returns how many."""
+        now = timezone.now()
+        until = now + timedelta(seconds=claim_seconds())
+        rows = self.filter(Q(claimed_until=None) | Q(claimed_until__lt=now))
+        return rows.update(claimed_by=owner, claimed_until=until, attempts=F("attempts") + 1)
+
     def mend_times(self, now):
         """After the clock was set back, or the interval made shorter: nothing waits longer than a regular turn may take."""
         last = now + timedelta(seconds=settings.AUDIT_INTERVAL_SEC * 1.05 + 60)

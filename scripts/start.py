@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import os
 import signal
 import sys
 import time
@@ -23,8 +24,12 @@ def main():
         say(f"Port {options.port} is used by another program; choose another with --port N.")
         return 2
     data, demo = ROOT / "data", not options.no_mock
-    data.mkdir(exist_ok=True)
-    lock = (data / f".{'demo' if demo else 'real'}.lock").open("w")  # held until this process ends
+    try:
+        data.mkdir(exist_ok=True)
+        lock = (data / f".{'demo' if demo else 'real'}.lock").open("w")  # held until this process ends
+    except OSError as error:
+        say(f"The folder {data} can't be used ({error.strerror}): the database, the logs and the password are kept there.")
+        return 1
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -41,6 +46,12 @@ def main():
     except Stopped as stopped:
         say("\nStopping ...")
         return 130 if stopped.args[0] == signal.SIGINT else 0
+    except BrokenPipeError:  # nobody reads what we say, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        say(f"{error.filename or 'This machine'} can't be used: {error.strerror}.")
+        return 1
     finally:
         installation.stop()
 

@@ -1,6 +1,7 @@
 """The scripts that a person runs: they parse, explain themselves, refuse nonsense, and leave no process behind."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -61,6 +62,33 @@ def test_start_names_a_port_that_is_in_use():
         done = run(sys.executable, str(ROOT / "scripts/start.py"), "--port", str(port))
     assert (done.returncode, len(done.stdout.splitlines())) == (2, 1)
     assert f"Port {port} is used" in done.stdout
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    """A copy of the scripts in a project's folder of their own."""
+    return shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
+
+
+def test_start_says_that_its_folder_cannot_be_used(scripts):
+    (scripts.parent / "data").write_text("a file")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = run(sys.executable, str(scripts / "start.py"), "--port", str(port))
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (1, "", 1)
+    assert str(scripts.parent / "data") in done.stdout
+
+
+def test_start_ends_quietly_where_nobody_reads_what_it_says(scripts):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(scripts / "start.py"), "--port", str(port), "--no-mock"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, "")
 
 
 def test_verify_needs_a_token_and_an_installation():

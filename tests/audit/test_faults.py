@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import signal
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from django.core import checks
 
 from ligbox.logs import OneLine, Seldom
 from mock_tenant.dnsserver import DnsServer
-from tests.installation import ROOT, ZONE, Installation
+from tests.installation import ROOT, ZONE, Installation, wait
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,8 @@ def test_a_message_that_repeats_is_logged_once_a_minute(monkeypatch):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """An installation for commands: its environment, with three domains."""
-    with DnsServer(ZONE) as server:
+    slow = {"name": "d2.test", "type": "MX", "delay": 1.5}  # so that two commands meet
+    with DnsServer({**ZONE, "rules": [slow, *ZONE["rules"]]}) as server:
         installation = Installation(tmp_path_factory.mktemp("small"), server)
         installation.manage(
             "shell",
@@ -102,15 +104,57 @@ def test_case_173_a_reader_that_goes_away_leaves_no_traceback(small, options):
 
 
 @pytest.mark.timeout(60)
-def test_case_176_the_same_command_twice_at_once_writes_nothing_twice(small):
-    command = [sys.executable, "manage.py", "run_audit", "--all", "--json"]
-    both = [subprocess.Popen(command, cwd=ROOT, env=small.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _n in (1, 2)]
-    for process in both:
-        out, err = process.communicate(timeout=50)
-        assert process.returncode == 1 and not err, err
-        assert len(json.loads(out)) == 3
-    assert small.value("select count(*) from audit_checks") == 24
-    assert small.value("select max(n) from (select count(*) n from audit_transitions group by domain_id, check_id)") == 1
+def test_case_176_the_same_command_twice_at_once_audits_once_and_both_show_it(small):
+    def start():
+        command = [sys.executable, "manage.py", "run_audit", "d2.test", "--json"]
+        return subprocess.Popen(command, cwd=ROOT, env=small.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    runs = small.value("select count(*) from audit_runs")
+    with start() as first:
+        wait(lambda: small.value("select count(*) from audit_domains where claimed_by != ''"), 20, "the first has begun")
+        first.send_signal(signal.SIGSTOP)
+        with start() as second:
+            assert "d2.test" in second.stderr.readline()  # it says that it waits
+            first.send_signal(signal.SIGCONT)
+            outputs = [process.communicate(timeout=40) for process in (first, second)]
+    assert (first.returncode, second.returncode) == (1, 1)
+    (one,), (two,) = (json.loads(out) for out, _err in outputs)
+    assert one["last_audit"] == two["last_audit"] and one["checks"] == two["checks"]
+    assert [err for _out, err in outputs] == ["", ""]
+    assert small.value("select count(*) from audit_domains where claimed_by != ''") == 0
+    assert small.value("select count(*) from audit_runs") == runs + 1
+
+
+@pytest.mark.timeout(60)
+def test_case_172_ctrl_c_in_the_middle_gives_the_claims_back_and_leaves_no_traceback(small):
+    before = small.value("select count(*) from audit_checks")
+    command = [sys.executable, "manage.py", "run_audit", "d2.test", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, env=small.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait(lambda: small.value("select count(*) from audit_domains where claimed_by != ''"), 20, "it has begun")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130 and json.loads(out) == []
+    assert err == "Interrupted: 0 of 1 domains were audited.\n"
+    assert small.value("select count(*) from audit_domains where claimed_by != '' or attempts > 0") == 0
+    assert small.value("select count(*) from audit_checks") == before
+
+
+LOADING = """
+import sys
+
+class Interrupt:
+    def find_spec(self, name, *args):
+        if name == "audit.report":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupt())
+"""
+
+
+def test_case_172_ctrl_c_while_it_still_loads_leaves_no_traceback(small, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(LOADING)
+    done = audit(small, "d1.test", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ import sys
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from audit import loop, runner
+from audit import owners, runner, store, turns
 from audit.models import AuditCheck, AuditDomain, AuditRun, Tenant
 from collectors.base import core_checks
 from tests.installation import ROOT
+
+from .results import results
 
 pytestmark = pytest.mark.usefixtures("dns")
 
@@ -184,18 +187,73 @@ def test_a_database_that_does_not_take_it_ends_with_one_line_and_what_was_done(t
 
     for name in ("kunde.test", "other.test"):
         AuditDomain.objects.create(tenant=tenant, domain=name)
-    record, saved = loop.persistently, []
+    persistently, saved = turns.persistently, []
 
     def full(act, *args, **options):
-        if saved:
-            raise OperationalError("database or disk is full")
-        saved.append(1)
-        return record(act, *args, **options)
+        if act is store.record:
+            if saved:
+                raise OperationalError("database or disk is full")
+            saved.append(1)
+        return persistently(act, *args, **options)
 
-    monkeypatch.setattr(loop, "persistently", full)
+    monkeypatch.setattr(turns, "persistently", full)
     code, out, err = run("--all", "--json")
     assert code == 1 and len(json.loads(out)) == 1
     assert err == "the database can't be used (database or disk is full): 1 of 2 domains were audited and saved"
+    assert not AuditDomain.objects.exclude(claimed_by="").exists()
+
+
+@pytest.fixture
+def held(tenant, monkeypatch):
+    """`held(owner, end)`: kunde.test is held by `owner`, and `end(row)` is done when the command waits for it."""
+    row = AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+
+    def hold(owner, end):
+        AuditDomain.objects.filter(pk=row.pk).take(owner)
+        monkeypatch.setattr(turns.time, "sleep", lambda _seconds: end(row))
+        return row
+
+    return hold
+
+
+def test_case_176_what_a_worker_held_is_audited_anew_as_it_may_have_answered_from_its_cache(held):
+    def end(row):
+        assert store.record(row, results(dns_mx="fail"), begun_at=timezone.now(), owner="elsewhere:1:x")
+
+    row = held("elsewhere:1:x", end)
+    _code, out, err = run("kunde.test", "--json")
+    (card,) = json.loads(out)
+    assert next(c for c in card["checks"] if c["check_id"] == "dns_mx")["status"] == "ok"
+    assert err.startswith("Already being audited") and "kunde.test" in err
+    row.refresh_from_db()
+    assert row.claimed_by == "" and AuditRun.objects.get().done == 1
+
+
+def test_case_176_what_another_command_gave_up_is_audited(held):
+    owner = "elsewhere:1:x" + owners.COMMAND
+    row = held(owner, lambda row: store.release([row.pk], owner=owner))
+    _code, (card,) = cards("kunde.test")
+    assert len(card["checks"]) == 8 and AuditCheck.objects.filter(domain=row).count() == 8
+
+
+def test_a_command_that_was_killed_blocks_nobody(held):
+    row = held(f"{owners.system()}:{2**22 + 1}:x{owners.COMMAND}", lambda _row: None)
+    _code, (card,) = cards("kunde.test")
+    assert len(card["checks"]) == 8
+    row.refresh_from_db()
+    assert (row.claimed_by, row.attempts) == ("", 0)
+
+
+def test_a_domain_removed_while_the_command_waits_is_shown_all_the_same(held):
+    held("elsewhere:1:x", lambda row: AuditDomain.objects.all().delete())
+    _code, (card,) = cards("kunde.test")
+    assert len(card["checks"]) == 8 and not AuditCheck.objects.exists()
+
+
+def test_what_is_not_saved_waits_for_nobody(held):
+    held("elsewhere:1:x", lambda row: pytest.fail("it waited"))
+    _code, (card,) = cards("kunde.test", "--no-save")
+    assert len(card["checks"]) == 8
 
 
 @pytest.mark.parametrize("command", [["run_audit", "kunde.test"], ["run_audit", "--all"], ["create_token", "x"], ["worker"]])

@@ -1,9 +1,11 @@
 """SQLite's own faults: another process holds the one lock for writing; the process is killed in the middle of a write."""
 
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from ipaddress import ip_network
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from audit import loop, runner
 from audit.models import AuditCheck, AuditDomain, Tenant
 from mock_tenant.dnsserver import DnsServer
-from tests.installation import ROOT, ZONE, Installation
+from tests.installation import COUNT, ROOT, ZONE, Installation, wait
 
 HOLD = """
 import sqlite3, sys
@@ -59,6 +61,79 @@ def test_case_153_while_another_process_writes_audits_go_on_and_none_is_lost(set
     assert AuditCheck.objects.filter(check_id="dns_mx").count() == 8
     assert not AuditCheck.objects.filter(check_id="dns_mx", status="unknown").exists()
     assert connection.cursor().execute("pragma busy_timeout").fetchone()[0] == 20_000
+
+
+@pytest.mark.django_db(transaction=True)
+def test_case_154_while_the_disk_is_full_reads_work_and_what_was_audited_is_saved_once_there_is_room(settings, monkeypatch, caplog):
+    """The limit on pages gives the error of a full disk (SQLITE_FULL), wherever the tests run."""
+    from django.db import OperationalError, connection
+
+    settings.AUDIT_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
+    tenant = Tenant.objects.create(name="VM112", mail_hosts=["mx1.host.test"])
+    AuditDomain.objects.bulk_create([AuditDomain(tenant=tenant, domain=f"d{n}.test") for n in range(8)])
+    record, errors = runner.store.record, []
+
+    def pragma(text):
+        return connection.cursor().execute(f"pragma {text}").fetchone()[0]
+
+    def on_a_full_disk(*args, **options):
+        try:
+            return record(*args, **options)
+        except OperationalError as error:
+            errors.append(str(error))
+            assert AuditDomain.objects.count() == 8
+            if len(errors) == 4:
+                pragma("max_page_count = 1073741823")
+            raise
+
+    connection.cursor().execute("vacuum")
+    monkeypatch.setattr(runner.store, "record", on_a_full_disk)
+    pragma(f"max_page_count = {pragma('page_count')}")
+    try:
+        with DnsServer({"names": ZONE["names"]}) as server:
+            settings.AUDIT_DNS_SERVERS = ((server.host, server.port),)
+            assert runner.drain(seconds=30) == 8
+    finally:
+        pragma("max_page_count = 1073741823")
+        loop.close_process_loop()
+    assert errors == ["database or disk is full"] * 4
+    assert len([r for r in caplog.records if "disk is full" in r.getMessage()]) == 1
+    assert AuditCheck.objects.count() == 64 and not AuditDomain.objects.exclude(claimed_by="").exists()
+    assert pragma("integrity_check") == "ok"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder that is a disk of its own, of 24 MB."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(tmp_path)], capture_output=True).returncode:
+        pytest.skip("a disk can be mounted by root alone; the page limit above stands for it")
+    yield tmp_path
+    subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+@pytest.mark.timeout(180)
+def test_case_154_the_worker_on_a_full_disk_says_so_once_and_recovers(small_disk):
+    with DnsServer(ZONE) as server:
+        installation = Installation(small_disk, server)
+        installation.folder = small_disk.parent  # its log is not on that disk
+        log, ballast = small_disk.parent / "worker.log", small_disk / "ballast"
+        with installation.worker() as process:
+            wait(lambda: installation.audited() >= 3, 30, "the first domains")
+            with pytest.raises(OSError), ballast.open("wb", buffering=0) as file:
+                while True:
+                    assert file.write(bytes(4096))
+            wait(lambda: "disk is full" in log.read_text() and "no heartbeat" in log.read_text(), 30, "what is wrong in the log")
+            time.sleep(3)  # the heartbeat and each audit fail again and again
+            assert installation.audited() < COUNT and process.poll() is None
+            assert log.read_text().count("disk is full") <= 4, log.read_text()
+            ballast.unlink()
+            wait(lambda: installation.audited() == COUNT, 60, "every domain")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+        assert installation.value("pragma integrity_check") == "ok"
+        assert installation.value("select count(*) from audit_checks") == COUNT * 8
+        assert installation.value("select count(*) from audit_domains where claimed_by != ''") == 0
+        log.unlink()
 
 
 WRITE = """

@@ -95,6 +95,24 @@ def test_an_idle_process_that_is_killed_restarts_the_worker_at_once(installation
     assert "idle process" in (installation.folder / "worker.log").read_text()
 
 
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("which", ["the main process", "its sentinel"])
+def test_case_145_killed_alone_it_leaves_no_process_that_goes_on(installation, which):
+    """Nobody may go on auditing without a heartbeat, a watchdog, and anyone to tell to stop."""
+    with installation.worker() as process:
+        wait(lambda: holder(installation), 30, "the first domains")
+        children = descendants(process.pid)
+        assert len(children) > 3
+        os.kill(process.pid if which == "the main process" else _children(process.pid)[0], signal.SIGKILL)
+        wait(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 10, "no process left")
+        assert process.wait(10) == (-9 if which == "the main process" else 1)
+    with installation.worker() as process:
+        wait(lambda: installation.audited() == COUNT, 60, "every domain")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    assert installation.value("select max(n) from (select count(*) n from audit_transitions group by domain_id, check_id)") == 1
+
+
 def _children(pid):
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):

@@ -9,10 +9,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 
-from audit import events, loop, runner, scorecards, store
+from audit import events, loop, runner, scorecards
 from audit.database import is_new, trouble
 from audit.models import AuditDomain, AuditRun, Tenant, target_of
 from audit.report import Report
+from audit.turns import Turns
 from collectors.catalogue import CHECKS
 from collectors.names import DomainError, normalize_domain
 
@@ -68,14 +69,16 @@ class Command(BaseCommand):
 
     def _audit(self, jobs, *, only, save, report):
         """Audit, save and report each as it comes; True if Ctrl-C ended it."""
-        started, done = timezone.now(), 0
+        started, done, turns = timezone.now(), 0, Turns(self._say_waiting)
+        collect = turns.results if save else runner.collect
         try:
             with report.progress(len(jobs)) as advance:
-                for job, results in runner.collect(jobs, width=settings.AUDIT_CONCURRENCY, only=only):
+                for job, results in collect(jobs, width=settings.AUDIT_CONCURRENCY, only=only):
                     row = job.key if isinstance(job.key, AuditDomain) else None
-                    if row and save and loop.persistently(store.record, row, results, begun_at=job.begun_at):
+                    saved = row and save and results is not None and turns.save(job, results)
+                    done += bool(saved)
+                    if saved or results is None:
                         row.refresh_from_db()
-                        done += 1
                         report.add(scorecards.of_domain(row, only))
                     else:
                         report.add(scorecards.of_results(job.target.domain, results, row.tenant if row else job.key[1]))
@@ -83,12 +86,17 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             return True
         finally:
+            turns.end()
             if done:
                 AuditRun.objects.create(
                     trigger=AuditRun.Trigger.CLI, requested_by=_user(), domains=done, done=done,
                     created_at=started, started_at=started, finished_at=timezone.now(),
                 )  # fmt: skip
         return False
+
+    def _say_waiting(self, names):
+        some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+        self.stderr.write(f"Already being audited by another process ({some}): waiting for it. Ctrl-C stops.", str)
 
     # -- what is asked for
 

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.utils import timezone
 
+from audit import orphans
 from audit.database import trouble
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Command(BaseCommand):
             return
         tasks.ring("tick")
         connections.close_all()  # the children must not inherit a connection
+        orphans.end_with_parent()
         code = 1
         try:
             cluster.start()
@@ -127,8 +129,8 @@ class Command(BaseCommand):
                     if self._stalled(conf):
                         log.critical("no task started for %.0f s while tasks wait: restarting", self.stall)
                         return 1
-            except DatabaseError:
-                log.warning("the database could not be reached; trying again")
+            except DatabaseError as error:
+                log.warning("no heartbeat: %s; trying again", trouble(error))
                 connections.close_all()
         return 0
 
