@@ -304,17 +304,18 @@ class Certificates:
         self.ca_file = str(self.dir / "ca.pem")
         Path(self.ca_file).write_bytes(self.root.public_bytes(PEM))
         self._contexts = {}
-        self.server_context = self._context("good.test")
+        self.server_context = self.prepare("good.test")
         self.server_context.sni_callback = self._choose
 
     def _choose(self, sock, name, _context):
         if name == "unknown.test":
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         if name and name != "good.test":
-            sock.context = self._context(name)
+            sock.context = self.prepare(name)
         return None
 
-    def _context(self, name):
+    def prepare(self, name):
+        """The context for a name, made when it is first asked for."""
         if name not in self._contexts:
             self._contexts[name] = context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.set_ciphers("DEFAULT:@SECLEVEL=0")

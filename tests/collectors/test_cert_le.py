@@ -33,7 +33,7 @@ class Visit:
         self.evidence = result.evidence
 
 
-def visit(tmp_path, served, *, portal=..., zone=ZONE, trusted=None, domain="kunde.test", context=None, url=None):
+def visit(tmp_path, served, *, portal=..., zone=ZONE, trusted=None, domain="kunde.test", context=None, url=None, seconds=6.0):
     """Run cert_le: `served` is a Leaf, SSH or None (port closed); `portal` is a Leaf, an answer or None (no portal at all)."""
     portal = served if portal is ... else portal
     answer = {"json": {"pem": portal.pem}} if hasattr(portal, "pem") else portal
@@ -50,7 +50,7 @@ def visit(tmp_path, served, *, portal=..., zone=ZONE, trusted=None, domain="kund
             portal_token=TOKEN,
             webmail_url=url or f"https://webmail.{{domain}}:{server.port}/",
         )
-        result, dns = look("cert_le", zone, the_target, config_changes={"ca_file": str(ca_file), "check_seconds": 1.0})
+        result, dns = look("cert_le", zone, the_target, config_changes={"ca_file": str(ca_file), "check_seconds": seconds})
     return Visit(result, server, api, dns)
 
 
@@ -150,7 +150,7 @@ def test_an_expired_certificate_above_the_intermediate_is_untrusted(tmp_path):
 
 
 def test_time_that_name_servers_used_up_makes_nothing_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(certificate, "LEAST_SECONDS", 0.7)
+    monkeypatch.setattr(certificate, "LEAST_SECONDS", 5.8)
     got = visit(tmp_path, le(), portal={"status": 404}, zone={**ZONE, "rules": [{"name": HOST, "delay": 0.3}]})
     assert (got.status, got.codes, got.server.connections) == ("unknown", ["cert_unreachable"], 0)
 
@@ -375,9 +375,9 @@ def test_the_portals_certificate_alone_is_judged_for_all_but_its_chain(tmp_path,
 def test_a_server_that_never_finishes_the_handshake_leaves_the_portals_in_time(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as stalled:
         started = time.monotonic()
-        got = visit(tmp_path, None, portal=le(), url=f"https://webmail.{{domain}}:{stalled.getsockname()[1]}/")
+        got = visit(tmp_path, None, portal=le(), url=f"https://webmail.{{domain}}:{stalled.getsockname()[1]}/", seconds=1.0)
     assert got.codes == ["cert_served_unseen"]
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 2
 
 
 def test_a_webmail_address_that_is_not_https_is_not_dialled(tmp_path):

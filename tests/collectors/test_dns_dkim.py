@@ -136,18 +136,18 @@ def test_a_silent_portal_is_not_waited_for():
     portal.seconds = 8
     started = time.monotonic()
     zone = {"names": {NAME: {"TXT": RECORD}}}
-    result, _server = look("dns_dkim", zone, target(portal_url="http://portal.test"), config_changes={"check_seconds": 1.0}, portal=portal)
+    result, _server = look("dns_dkim", zone, target(portal_url="http://portal.test"), config_changes={"check_seconds": 3.0}, portal=portal)
     assert (result.status, codes(result), result.evidence["portal"]) == ("ok", [], "too_late")
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
 
 
 def test_the_selectors_are_read_while_the_portal_thinks():
     portal = signs()
-    portal.seconds = 0.4
-    zone = {"names": {NAME: {"TXT": RECORD}}, "rules": [{"name": NAME, "delay": 0.4}]}
+    portal.seconds = 1
+    zone = {"names": {NAME: {"TXT": RECORD}}, "rules": [{"name": NAME, "delay": 1}]}
     result, _server = look("dns_dkim", zone, target(portal_url="http://portal.test"), portal=portal)
     assert result.status == "ok"
-    assert result.duration_ms < 700
+    assert result.duration_ms < 1900
 
 
 def test_a_server_key_that_is_none_leaves_the_comparison_open():

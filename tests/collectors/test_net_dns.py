@@ -44,7 +44,7 @@ def ask(zone, rdtype, name="kunde.test", *, seconds=2.0, **options):
         return asyncio.run(once(server)), server
 
 
-def misbehaving(action, rdtype, *, tcp=None, seconds=0.3):
+def misbehaving(action, rdtype, *, tcp=None, seconds=0.5):
     """What is said to a server that has the right records and does this with a query (and `tcp` with one over TCP)."""
     rules = [{"name": "kunde.test", "action": action, "proto": "udp"}]
     rules += [{"name": "kunde.test", "action": tcp or action, "proto": "tcp"}]
@@ -142,7 +142,7 @@ def test_case_19_a_slow_answer_is_good(rdtype):
 @EACH_TYPE
 def test_a_server_that_is_silent_is_followed_by_the_next(rdtype):
     async def lookup(dead, good):
-        client = DnsClient([(dead.host, dead.port), (good.host, good.port)], seconds=0.2)
+        client = DnsClient([(dead.host, dead.port), (good.host, good.port)], seconds=0.6)
         return [await client.lookup(f"{n}.test", rdtype) for n in "ab"]
 
     zone = {"names": {"a.test": ZONE, "b.test": ZONE}}
@@ -438,7 +438,7 @@ def test_a_parents_limit_counts_too():
 @pytest.mark.parametrize("zone", [{"names": {"kunde.test": ZONE}}, {}], ids=["an answer", "an absence"])
 def test_answers_and_absences_are_kept_while_they_last(zone):
     async def thrice(server):
-        client = DnsClient([(server.host, server.port)], seconds=1)
+        client = DnsClient([(server.host, server.port)], seconds=5)
         return [
             await client.lookup("kunde.test", "A"),
             await client.lookup("KUNDE.test.", "A"),
@@ -453,7 +453,7 @@ def test_answers_and_absences_are_kept_while_they_last(zone):
 
 def test_what_must_not_be_kept_is_asked_again():
     async def twice(server):
-        client = DnsClient([(server.host, server.port)], seconds=1)
+        client = DnsClient([(server.host, server.port)], seconds=5)
         return [await client.lookup("kunde.test", "A") for _turn in range(2)]
 
     with DnsServer({"names": {"kunde.test": ZONE}}) as server:  # its TTLs are 0
@@ -476,7 +476,7 @@ def test_a_fault_is_not_kept_but_for_a_time_out():
 
 def test_lookups_on_their_way_are_shared():
     async def many(server):
-        client = DnsClient([(server.host, server.port)], seconds=1)
+        client = DnsClient([(server.host, server.port)], seconds=5)
         return await asyncio.gather(*(client.lookup("kunde.test", "A") for _n in range(50)))
 
     with DnsServer({"names": {"kunde.test": ZONE}, "rules": [{"delay": 0.1}]}) as server:
@@ -486,7 +486,7 @@ def test_lookups_on_their_way_are_shared():
 
 def test_a_limit_that_another_one_reached_is_not_ours():
     async def both(server):
-        client = DnsClient([(server.host, server.port)], seconds=1)
+        client = DnsClient([(server.host, server.port)], seconds=5)
         poor = asyncio.create_task(client.lookup("kunde.test", "A", limit=Limit(1)))
         await asyncio.sleep(0)
         rich = asyncio.create_task(client.lookup("kunde.test", "A", limit=Limit(5)))
@@ -501,7 +501,7 @@ def test_a_limit_that_another_one_reached_is_not_ours():
 
 def test_a_waiter_that_leaves_does_not_take_the_answer_from_the_others():
     async def one_leaves(server):
-        client = DnsClient([(server.host, server.port)], seconds=1)
+        client = DnsClient([(server.host, server.port)], seconds=5)
         leaver, waiter = (asyncio.create_task(client.lookup("kunde.test", "A")) for _n in range(2))
         await asyncio.sleep(0.02)
         leaver.cancel()

@@ -27,11 +27,11 @@ def client():
     return WebClient(trusted_context(certificates().ca_file), reachable=lambda address: address.startswith(("127.", "::1")))
 
 
-def fetch(client, server, path="/", *, host="good.test", addresses=("127.0.0.1",), seconds=1.0):
+def fetch(client, server, path="/", *, host="good.test", addresses=("127.0.0.1",), seconds=6.0):
     return asyncio.run(client.fetch(f"https://{host}:{server.port}{path}", addresses, seconds=seconds))
 
 
-def handshake(client, server, host="good.test", addresses=("127.0.0.1",), seconds=1.0):
+def handshake(client, server, host="good.test", addresses=("127.0.0.1",), seconds=6.0):
     return asyncio.run(client.handshake(host, server.port, addresses, seconds=seconds))
 
 
@@ -95,13 +95,13 @@ def test_ipv4_is_tried_first_and_the_next_address_after_a_failure(client, dialle
 
 def test_a_silent_address_leaves_time_for_the_next(client):
     with Full() as silent, Hostile(certificates(), host="127.0.0.2", port=silent.port) as server:
-        got = fetch(client, server, addresses=["127.0.0.1", "127.0.0.2"], seconds=0.8)
+        got = fetch(client, server, addresses=["127.0.0.1", "127.0.0.2"], seconds=3)
     assert (got.address, got.attempts) == ("127.0.0.2", (("127.0.0.1", "timeout"),))
 
 
 def test_where_all_addresses_fail_the_most_telling_word_is_kept(client):
     with Full() as silent:
-        error = fault(lambda: fetch(client, silent, addresses=["127.0.0.1", "127.0.0.9"], seconds=0.6))
+        error = fault(lambda: fetch(client, silent, addresses=["127.0.0.1", "127.0.0.9"], seconds=2))
     assert (error.kind, error.address) == ("refused", "127.0.0.9")
     assert error.attempts == (("127.0.0.1", "timeout"), ("127.0.0.9", "refused"))
 
@@ -150,7 +150,7 @@ def test_no_connection_or_task_stays_behind(client, hostile):
     async def go():
         for path in ("/", "/huge", "/close", "/garbage", "/gzip-bomb"):
             with contextlib.suppress(WebFault):
-                await client.fetch(f"https://good.test:{hostile.port}{path}", ["127.0.0.1"], seconds=1.0)
+                await client.fetch(f"https://good.test:{hostile.port}{path}", ["127.0.0.1"], seconds=6.0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         return [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
@@ -169,7 +169,7 @@ def test_cancelling_a_fetch_passes_and_is_no_fault(client, hostile):
 
 def test_a_port_without_tls_can_be_fetched_where_the_operator_wrote_http(client):
     with Hostile(mode="http") as server:
-        got = asyncio.run(client.fetch(f"http://good.test:{server.port}/", ["127.0.0.1"], seconds=1.0))
+        got = asyncio.run(client.fetch(f"http://good.test:{server.port}/", ["127.0.0.1"], seconds=6.0))
     assert (got.status, got.tls_version) == (200, "")
 
 
@@ -255,6 +255,7 @@ def test_contexts_are_made_once_per_client(client, hostile, monkeypatch):
     def another(*args, **kwargs):
         raise AssertionError("a context was made for a call")
 
+    certificates().prepare("selfsigned.test")  # the server's own
     handshake(client, hostile)
     monkeypatch.setattr(ssl, "SSLContext", another)
     handshake(client, hostile, "selfsigned.test")

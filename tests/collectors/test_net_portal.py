@@ -165,7 +165,7 @@ def test_waiting_for_a_slot_counts_and_says_nothing_against_the_portal():
         client = PortalClient(PATHS)
         busy = [asyncio.create_task(outcome(client, portal.url)) for _ in range(AT_ONCE)]
         await portal.asked(AT_ONCE)
-        waited = await asyncio.gather(*(outcome(client, portal.url, seconds=0.05) for _ in range(FAILURES + 1)))
+        waited = await asyncio.gather(*(outcome(client, portal.url, seconds=0.3) for _ in range(FAILURES + 1)))
         late = asyncio.create_task(outcome(client, portal.url))
         await asyncio.sleep(0)  # let it be judged while the others are still on their way
         gate.set()
@@ -228,13 +228,13 @@ def test_case_115_a_silent_portal_times_out_and_is_left_alone_until_a_probe_succ
 
     async def main():
         client = PortalClient(PATHS, clock=clock)
-        silent = [await outcome(client, portal.url, seconds=0.05) for _ in range(FAILURES)]
+        silent = [await outcome(client, portal.url, seconds=0.3) for _ in range(FAILURES)]
         started = time.monotonic()
         alone = [await outcome(client, portal.url, seconds=0.6) for _ in range(20)]
         quick = time.monotonic() - started
         asked = len(portal.requests)
         clock.now += 31
-        probe_fails = await outcome(client, portal.url, seconds=0.05)
+        probe_fails = await outcome(client, portal.url, seconds=0.3)
         alone_again = await outcome(client, portal.url, seconds=5)
         portal.answers["carbonio"] = {"json": CARBONIO}
         clock.now += 31
@@ -258,7 +258,7 @@ def test_case_115_only_one_probe_goes_through_and_a_cancelled_one_frees_the_way(
     async def main():
         client = PortalClient(PATHS, clock=clock)
         for _ in range(FAILURES):
-            await outcome(client, portal.url, seconds=0.05)
+            await outcome(client, portal.url, seconds=0.3)
         clock.now += 31
         probe = asyncio.create_task(outcome(client, portal.url))
         await portal.asked(FAILURES + 1)
@@ -300,7 +300,7 @@ def test_case_115_those_who_wait_for_a_slot_are_not_sent_to_a_portal_that_fell_s
     assert {r.code for r in results} == {"portal_timeout"}
     # the first to time out free their slots before the count is full
     assert len(portal.requests) < AT_ONCE + FAILURES
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 3
 
 
 def test_case_115_one_sick_portal_does_not_silence_another():
@@ -325,7 +325,7 @@ def test_case_115_a_trickling_body_and_endless_interim_answers_end_in_time():
     ):
         started = time.monotonic()
         assert code_of(answer, seconds=0.3)[0] == "portal_timeout"
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 3
 
 
 def test_case_116_errors_of_the_portal():

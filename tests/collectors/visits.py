@@ -7,7 +7,7 @@ import collectors.net_tls
 from .hostile_http import Hostile, certificates
 from .lab import codes, look, target
 
-SECONDS = 0.8  # for a whole check
+SECONDS, BRIEF = 6.0, 1.0  # for a whole check; BRIEF where it is to end in a time-out
 
 
 def visit(server, path="/", *, host="good.test", names=None, rules=(), seconds=SECONDS, domain="kunde.test", **config):
