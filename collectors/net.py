@@ -50,12 +50,13 @@ class NetConfig:
 
 @dataclass(frozen=True)
 class Addresses:
-    """The addresses of a host, IPv4 first. `result` is NXDOMAIN or NODATA where there are none."""
+    """The addresses of a host, IPv4 first. `result` is NXDOMAIN or NODATA where there are none; `fault`: one family could not be had."""
 
     host: str
     all: tuple[str, ...]
     reachable: tuple[str, ...]
     result: str = "NOERROR"
+    fault: Fault | None = None
 
     @property
     def unreachable(self):
@@ -191,12 +192,11 @@ class Net:
         got = await asyncio.gather(self.lookup(host, "A"), self.lookup(host, "AAAA"), return_exceptions=True)
         found = [g for g in got if isinstance(g, Lookup)]
         every = tuple(r.address for lookup in found for r in lookup.records)
-        if not every:
-            for error in got:
-                if isinstance(error, BaseException):
-                    raise error
+        error = next((g for g in got if isinstance(g, BaseException)), None)
+        if error and not (every and isinstance(error, Fault)):
+            raise error
         result = "NOERROR" if every else "NXDOMAIN" if any(f.result == "NXDOMAIN" for f in found) else "NODATA"
-        return Addresses(host, every, tuple(a for a in every if self.reachable(a)), result)
+        return Addresses(host, every, tuple(a for a in every if self.reachable(a)), result, error)
 
     def reachable(self, address):
         """True if a probe may connect to this address: global, or in an allowed network."""

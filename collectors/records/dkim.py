@@ -13,7 +13,7 @@ from collectors.text import _, show_bytes
 
 from . import dkim_findings as findings
 from .dkim_fix import Signing
-from .dkim_read import MAX_SELECTORS, USUAL, guess, is_selector, misplaced, name_of, read, wildcard
+from .dkim_read import MAX_SELECTORS, USUAL, aliased, guess, is_selector, misplaced, name_of, read, wildcard
 
 PORTAL_SHARE = 0.6  # of the time left, for the portal; the rest is for what DNS still has to be asked
 PROBED = 2  # missing selectors whose wrong places are looked at
@@ -111,7 +111,8 @@ async def _judge(deciding, *, others, signing, target, net, evidence):
             found.append(seen.fault.finding())
         elif places.get(seen.selector):
             evidence.setdefault("misplaced", []).extend({"name": n, "txt": show_bytes(t)} for n, t in places[seen.selector])
-            found.append(findings.misplaced(seen, found=places[seen.selector], signing=signing))
+            aliases = await aliased(net, [n for n, _text in places[seen.selector]])
+            found.append(findings.misplaced(seen, found=places[seen.selector], signing=signing, aliases=aliases))
         elif not seen.texts:
             found.append(findings.missing(seen, signing=signing, others=others, wild=wild, target=target))
         else:

@@ -29,31 +29,32 @@ def missing(seen, *, signing, others, wild, target):
     return fail("dkim_missing", says, owner=owner, fix=fixes.publish(seen, signing, owner=owner, present=not _is_wild(seen, wild)))
 
 
-def misplaced(seen, *, found, signing):
+def misplaced(seen, *, found, signing, aliases=()):
     """No record where receivers look, but one where they do not."""
     says = _(
         "The DKIM key stands at {place}, and receivers look at {name}: they cannot verify the domain's signatures.",
         place=found[0][0], name=seen.name,
     )  # fmt: skip
-    return fail("dkim_misplaced", says, fix=fixes.move(seen, found, signing))
+    return fail("dkim_misplaced", says, fix=fixes.move(seen, found, signing, aliases))
 
 
 def judge(seen, *, signing, others, wild, target):
     """The findings on a record that is there. `wild`: the Lookup of a selector that nobody uses."""
     owner = fixes.owner_of(seen, target)
-    new = fixes.publish(seen, signing, owner=owner, present=not _is_wild(seen, wild))
+    present = not _is_wild(seen, wild)
+    new = fixes.publish(seen, signing, owner=owner, present=present)
     if len(seen.texts) > 1:
         says = _(
             "{n} TXT records stand at {name}, and there may be one only: receivers take any of them or none.",
             n=len(seen.texts), name=seen.name,
         )  # fmt: skip
-        return [fail("dkim_multiple_records", says, owner=owner, fix=fixes.only_one(seen, signing, owner))]
+        return [fail("dkim_multiple_records", says, owner=owner, fix=fixes.only_one(seen, signing, owner, present))]
     if seen.error:
         return [_unreadable(seen, owner, new)]
     if seen.record.revoked:
         says = _("The key at {name} is revoked (“p=” is empty): receivers reject the domain's signatures.", name=seen.name)
         return [fail("dkim_revoked", says, owner=owner, fix=new)]
-    return [*_key(seen, signing, others, owner, new), *_tags(seen, signing, owner)]
+    return [*_key(seen, signing, others, owner, new), *_tags(seen, signing, owner, present)]
 
 
 def _is_wild(seen, wild):
@@ -120,7 +121,7 @@ def _mismatch(seen, signing, others, owner, new):
     return fail("dkim_key_mismatch", says, owner=owner, fix=new)
 
 
-def _tags(seen, signing, owner):
+def _tags(seen, signing, owner, present):
     """On what the record says of its use. One record cures all of it, so that the findings do not ask for several."""
     record, changes = seen.record, {}
     if not record.allows_sha256:
@@ -131,7 +132,7 @@ def _tags(seen, signing, owner):
         changes["t"] = ":".join(flag for flag in record.list_of("t") if flag not in ("y", "")) or None
     if not changes:
         return []
-    found, fix = [], fixes.without(seen, signing, changes, owner)
+    found, fix = [], fixes.without(seen, signing, changes, owner, present)
     if "h" in changes:
         says = _("The key at {name} does not allow SHA-256 (“h=”), the only hash that receivers still accept.", name=seen.name)
         found.append(fail("dkim_hash_sha1_only", says, owner=owner, fix=fix))

@@ -64,7 +64,7 @@ def publish(seen, signing, *, owner=Owner.CUSTOMER, present=True):
 def mended(raw):
     """The key record that was meant by one with a usual slip (quotation marks, backslashes, a wrong or late version), or ''."""
     text = re.sub(rb'[\\"]', b"", raw)
-    keys = re.findall(rb"(?:^|;)\s*p\s*=([A-Za-z0-9+/=\s]*)", text)
+    keys = re.findall(rb"(?:^|[;,\s])\s*p\s*=([A-Za-z0-9+/=\s]*)", text)
     if len(keys) != 1:
         return ""
     packed = b"".join(keys[0].split()).decode()
@@ -82,28 +82,33 @@ def key_in(text):
         return None
 
 
-def only_one(seen, signing, owner):
+def only_one(seen, signing, owner, present=True):
     """Of several texts, the one to keep: the one with the server's key, else the only one with a key, else nobody can say."""
     holding = [show_bytes(text) for text in seen.texts if key_in(text)]
-    if (signing and signing.record) or len(holding) != 1:
-        return publish(seen, signing, owner=owner)
+    if not present or (signing and signing.record) or len(holding) != 1:
+        return publish(seen, signing, owner=owner, present=present)
     rest = [show_bytes(text) for text in seen.texts if show_bytes(text) != holding[0]]
     return Fix(_("Keep the record with the key and remove the rest."), tuple(Record("TXT", seen.holder, t, Action.REMOVE, t) for t in rest))
 
 
-def without(seen, signing, changes, owner):
+def without(seen, signing, changes, owner, present=True):
     """The record with tags changed or taken out; with the server's key in it, so that it cures all at once."""
     if signing and signing.record and seen.key != signing.key:
-        return publish(seen, signing, owner=owner)
+        return publish(seen, signing, owner=owner, present=present)
+    if not present:
+        return Fix(
+            _("Publish this TXT record; a record of its own beats the wildcard."), (Record("TXT", seen.name, seen.record.text(**changes)),)
+        )
     record = Record("TXT", seen.holder, seen.record.text(**changes), Action.REPLACE, show_bytes(seen.texts[0]))
     return Fix(_("Publish the record with these corrections."), (record,))
 
 
-def move(seen, found, signing):
-    """The record at its right name, and the misplaced ones removed. `found`: [(name, text)]."""
+def move(seen, found, signing, aliases=()):
+    """The record at its right name, and the misplaced ones removed. `found`: [(name, text)]; `aliases`: those of the names
+    that only lead to their text, which stays where it is."""
     texts = [show_bytes(text) for _place, text in found]
     right = (signing and signing.record) or next((t for (_p, raw), t in zip(found, texts, strict=True) if key_in(raw)), None)
-    removals = [Record("TXT", place, text, Action.REMOVE, text) for (place, _raw), text in zip(found, texts, strict=True)]
+    removals = [Record("TXT", p, t, Action.REMOVE, t) for (p, _raw), t in zip(found, texts, strict=True) if p not in aliases]
     wanted = [Record("TXT", seen.name, right)] if right else []
     return Fix(_("Publish the record at {name}; many panels add the domain to a name by themselves.", name=seen.name), (*wanted, *removals))
 

@@ -98,6 +98,11 @@ async def misplaced(net, selector, domain):
     return [(place, text) for place, texts in zip(places, answers, strict=True) for text in texts if looks_like_key(text)]
 
 
+async def aliased(net, names):
+    """Those of the names, all looked up before, that are aliases."""
+    return [name for name in dict.fromkeys(names) if (await net.lookup(name, "TXT")).chain]
+
+
 async def guess(net, domain):
     """The `Seen` of each usual selector that has a key."""
     found = await asyncio.gather(*(read(net, selector, domain) for selector in USUAL))

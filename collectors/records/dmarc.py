@@ -21,9 +21,11 @@ async def audit(target, net) -> Outcome:
         return found.texts
 
     at = await dmarc.discover(target.domain, lookup)
-    if place.chain and await _by_wildcard(place, net):
-        place.chain = ()  # a name of its own beats it; there is no alias to remove
+    if place.chain:
+        await _mark_wildcard(place, at.own, net)
     evidence = {"walk": [_seen(step, results, at) for step in at.steps]}
+    if at.own.texts and at.own is not at.found:
+        await _mark_wildcard(place, at.own, net)
     if len(at.own.records) > 1:
         return Outcome(_("Several DMARC records."), [_multiple(place, at.own.records, target)], evidence)
     if at.found is None:
@@ -43,17 +45,31 @@ async def audit(target, net) -> Outcome:
     tag, policy = record.policy(inherited=at.inherited, exists=exists)
     destinations = await reports.verify(at.found.domain, record, lookup)
     judge = Judge(target, at, (tag, policy), place)
-    findings += judge.policy_findings() + judge.report_findings(destinations)
+    judged = judge.policy_findings() + judge.report_findings(destinations)
+    if at.found is at.own and any(f.fix for f in judged):
+        await _mark_wildcard(place, at.own, net)
+        judged = judge.policy_findings() + judge.report_findings(destinations)
+    findings += judged
     evidence |= _evidence(at, record, tag, policy, destinations)
     return Outcome(judge.summary(), findings, evidence)
 
 
-async def _by_wildcard(place, net):
-    """True if a name that nobody uses is the same alias; one that cannot be looked up tells nothing."""
+async def _by_wildcard(domain, texts, lookup):
+    """True if a name that nobody uses has these texts too, so that nobody put them where they were found."""
     try:
-        return (await net.lookup(f"_no-such-name.{place.domain}", "TXT")).chain == place.chain
+        return sorted(await lookup(f"_no-such-name.{domain}")) == sorted(texts)
     except Fault:
         return False
+
+
+async def _mark_wildcard(place, own, net):
+    """Note in `place` whether a name that nobody uses is answered alike; one that cannot be looked up tells nothing."""
+    try:
+        other = await net.lookup(f"_no-such-name.{place.domain}", "TXT")
+    except Fault:
+        return
+    if (other.texts or other.chain) and (sorted(other.texts), other.chain) == (sorted(own.texts), place.chain):
+        place.wild, place.chain = True, ()  # a name of its own beats it; there is no alias to remove
 
 
 async def _exists(domain, net):
@@ -100,7 +116,10 @@ async def _misplaced(place, target, lookup):
             texts = await lookup(wrong) if len(wrong) <= 253 else []
         except Fault:
             continue
-        for text in (t for t in texts if dmarc.is_record(t) or dmarc.is_almost(t)):
+        meant = [t for t in texts if dmarc.is_record(t) or dmarc.is_almost(t)]
+        if meant and wrong != target.domain and await _by_wildcard(target.domain, texts, lookup):
+            continue
+        for text in meant:
             record = dmarc.parse(text) if dmarc.is_record(text) else dmarc.guess(text)
             message = _(
                 "The DMARC record is at {wrong}, where receivers do not look, so the domain is not protected. It belongs at {name}.",

@@ -42,11 +42,13 @@ def is_weaker(policy, than):
 
 @dataclass
 class Place:
-    """Where the record of `domain` belongs; `chain`: the aliases that are followed from there."""
+    """Where the record of `domain` belongs; `chain`: the aliases that are followed from there; `wild`: what was found there
+    comes from a wildcard, so that nothing stands at the name itself."""
 
     name: str
     domain: str
     chain: tuple[str, ...] = ()
+    wild: bool = False
 
     @property
     def holder(self):
@@ -70,6 +72,8 @@ def add(place, record, target, text):
 
 def replace(place, record, target, text):
     """A fix that puts the corrected record in the place of the published one."""
+    if place.wild:
+        return _beside_wildcard(place, corrected(record, target))
     if place.elsewhere:
         return _instead_of_alias(place, corrected(record, target))
     return _fix(text, [_record(place.holder, corrected(record, target), Action.REPLACE, record.text)])
@@ -89,12 +93,19 @@ def merge(place, records, target, text):
     if addresses:
         strictest = dmarc.parse(dmarc.rewrite(strictest, rua=",".join(addresses)).encode())
     value = corrected(strictest, target)
+    if place.wild:
+        return _beside_wildcard(place, value)
     if place.elsewhere:
         return _instead_of_alias(place, value)
     # One that stands there already is kept: to publish it once more and to remove it would leave nothing.
     first, *rest = sorted(records, key=lambda r: r.text != value)
     removed = [_record(place.holder, r.text, Action.REMOVE, r.text) for r in rest]
     return _fix(text, [_record(place.holder, value, Action.REPLACE, first.text), *removed])
+
+
+def _beside_wildcard(place, value):
+    text = _("What is found at {name} comes from a wildcard. Add this TXT record; a record of its own beats it.", name=place.name)
+    return _fix(text, [_record(place.name, value)])
 
 
 def _instead_of_alias(place, value):

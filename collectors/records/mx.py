@@ -11,6 +11,7 @@ from collectors.net_dns import DnsFault
 from collectors.text import _
 
 from . import mx_fix as fixes
+from .apex_alias import foreign_end, instead_of_alias
 
 MAX_EXCHANGES = 10  # whose addresses are looked up; the best ones
 
@@ -55,7 +56,8 @@ async def audit(target, net):
     evidence = {"result": lookup.result, "mx": [x.text for x in found], "mail_hosts": target.mail_hosts}
     if not found:
         return await _absent(lookup, name, target, net, evidence)
-    fix = fixes.record_set(name, found, target.mail_hosts)
+    standing = [] if foreign_end(target.domain, lookup.chain) else found
+    fix = instead_of_alias(fixes.record_set(name, standing, target.mail_hosts), target.domain, lookup.chain)
     exchanges = [x for x in found if x.host]
     if not exchanges:
         says = _("{name} publishes a null MX (“0 .”): it declares that it takes no mail, and senders do not even try.", name=name)
@@ -67,10 +69,10 @@ async def audit(target, net):
     for literal in (x for x in exchanges if x.is_literal):
         says = _("An MX record names “{host}”, an address; it takes a host name, and senders do not deliver there.", host=literal.host)
         findings.append(fail("mx_target_is_ip", says, fix=fix))
-    if target.mail_hosts:
-        findings += _ours([x for x in exchanges if not x.is_literal], target, fix)
-    findings += _duplicates(name, exchanges)
     seen = await _look(_unique(exchanges), net)
+    if target.mail_hosts:
+        findings += _ours([x for x in exchanges if not x.is_literal], seen, target, fix)
+    findings += [] if foreign_end(target.domain, lookup.chain) else _duplicates(name, exchanges)
     evidence["exchanges"] = [_shown(s) for s in seen]
     if len(_unique(exchanges)) > MAX_EXCHANGES:
         evidence["exchanges_looked_up_at_most"] = MAX_EXCHANGES
@@ -89,13 +91,20 @@ def _unique(exchanges):
 
 
 async def _absent(lookup, name, target, net, evidence):
-    fix = fixes.record_set(name, [], target.mail_hosts)
+    fix = instead_of_alias(fixes.record_set(name, [], target.mail_hosts), target.domain, lookup.chain)
     if lookup.result == "NXDOMAIN":
-        says = _(
-            "The domain {name} does not exist in DNS: no mail can be delivered to it. See that it is registered and its name servers "
-            "know it.",
-            name=name,
-        )
+        if lookup.chain:
+            says = _(
+                "{domain} is an alias of {name}, which does not exist in DNS: no mail can be delivered to it. Correct the alias.",
+                domain=target.domain,
+                name=name,
+            )
+        else:
+            says = _(
+                "The domain {name} does not exist in DNS: no mail can be delivered to it. See that it is registered and its name "
+                "servers know it.",
+                name=name,
+            )
         return Outcome(says, [fail("mx_domain_not_found", says, fix=fix)], evidence)
     try:
         address = await net.addresses(name)
@@ -113,9 +122,9 @@ async def _absent(lookup, name, target, net, evidence):
     return Outcome(says, [fail("mx_missing", says, fix=fix)], evidence)
 
 
-def _ours(exchanges, target, fix):
+def _ours(exchanges, seen, target, fix):
     """Whether the tenant's exchanges are there and come first. A foreign one of equal preference gets a share of all mail,
-    so it is judged like a better one."""
+    so it is judged like a better one. `seen`: what their names lead to."""
     foreign = [x for x in exchanges if not x.ours]
     best = min((x.preference for x in exchanges if x.ours), default=None)
     if best is None:
@@ -125,6 +134,13 @@ def _ours(exchanges, target, fix):
                 "The MX record names {host}: the domain was added to the server's name. Mail does not reach the mail server; end the "
                 "name with a dot, or choose “absolute name”, when entering it.",
                 host=doubled.host,
+            )
+        elif alias := next((s for s in seen if any(same_name(s.alias, h) for h in target.mail_hosts)), None):
+            says = _(
+                "The MX record names {host}, an alias of the mail server {to}: some senders refuse to deliver to an alias. Name the "
+                "mail server itself.",
+                host=alias.exchange.host,
+                to=alias.alias,
             )
         else:
             says = _("None of the MX records names the mail server ({hosts}): mail goes elsewhere.", hosts=", ".join(target.mail_hosts))
@@ -203,7 +219,9 @@ def _reach(seen, target, fix):
                 to=s.alias,
             )
             findings.append(warn("mx_target_is_cname", says, **_cure(s, target, fix)))
-        if s.addresses and s.addresses.all and not s.addresses.reachable:
+        if s.addresses and s.addresses.fault and not s.addresses.reachable:
+            findings += [s.addresses.fault.finding()] if s in ours else []  # the other family may be the one that works
+        elif s.addresses and s.addresses.all and not s.addresses.reachable:
             listed = ", ".join(s.addresses.all[:4])
             says = _(
                 "{host}, which an MX record names, has no address on the internet ({addresses}): senders cannot reach it.",
@@ -218,6 +236,8 @@ def _reach(seen, target, fix):
 
 def _cure(seen, target, fix):
     """Who must act, and how: the host for the addresses of its own server, else the customer with the MX set."""
+    if not target.mail_hosts:
+        return {"owner": Owner.CUSTOMER, "fix": fixes.ask()}  # which exchanges are meant, nobody can say
     if not seen.exchange.ours:
         return {"owner": Owner.CUSTOMER, "fix": fix}
     inside = same_name(seen.exchange.host, target.domain) or seen.exchange.host.endswith(f".{target.domain}")

@@ -35,6 +35,11 @@ def _without_hosts(name, found):
     bad = [x for x in found if not x.host or x.is_literal]
     if bad and len(bad) < len(found):
         return Fix(_("Remove the records that name no host."), tuple(_remove(name, x.text) for x in bad))
+    return ask()
+
+
+def ask():
+    """Where it is not known what belongs there."""
     return Fix(_("Publish the MX record that the operator of the mail server gives for the domain."))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from collectors.base import Fault, Outcome
@@ -13,6 +13,7 @@ from collectors.text import _, show_bytes
 
 from . import spf_fix as fixes
 from . import spf_says as says
+from .apex_alias import instead_of_alias
 from .spf_draft import Published, settled
 from .spf_judge import Judge
 from .spf_tree import Branch, read_tree
@@ -95,9 +96,10 @@ async def audit(target, net):
         obsolete = await old
     finally:
         old.cancel()
+    look.findings = [replace(f, fix=instead_of_alias(f.fix, target.domain, apex.chain)) for f in look.findings]
     if obsolete:
         look.evidence["type_99"] = [show_bytes(t) for t in obsolete]
-        look.findings.append(says.type_99(bool(texts)))
+        look.findings.append(says.type_99(bool(texts), fixes.without_type_99(name, obsolete)))
     return Outcome(summary, look.findings, look.evidence)
 
 
@@ -157,7 +159,7 @@ async def _missing(look, apex, name, old):
     instead_of = show_bytes(almost[0][0]) if almost else None
     draft = await settled(look, proposal, name)
     fix = fixes.addition(domain=name, proposal=draft.proposal, costs=draft.costs, instead_of=instead_of, misplaced=doubled)
-    finding = says.missing(apex.result, fix, instead_of)
+    finding = says.missing(apex.result, fix, instead_of, alias_of=name if apex.chain else "")
     look.findings.append(finding)
     look.findings += [says.misplaced(place, name, fix) for place in dict.fromkeys(place for place, _text in elsewhere)]
     return finding.message
@@ -179,4 +181,14 @@ async def _elsewhere(look):
     for answer in found:
         if isinstance(answer, BaseException) and not isinstance(answer, Fault):
             raise answer
-    return [(n, record_text(t)) for n, f in zip(names, found, strict=True) if isinstance(f, Lookup) for t in f.texts if is_spf(t)][:10]
+    there = [(n, f) for n, f in zip(names, found, strict=True) if isinstance(f, Lookup) and any(is_spf(t) for t in f.texts)]
+    wild = await _wild(look) if there else None
+    return [(n, record_text(t)) for n, f in there if sorted(f.texts) != wild for t in f.texts if is_spf(t)][:10]
+
+
+async def _wild(look):
+    """What a name that nobody uses is answered: texts that stand there stand at every name, and were not put into a wrong place."""
+    try:
+        return sorted((await look.net.lookup(f"_no-such-name.{look.domain}", "TXT")).texts)
+    except Fault:
+        return None

@@ -16,6 +16,13 @@ MAX_NOTES = 8
 DEFAULT_ALL = "~all"
 
 _UNSAFE = {"not_ascii", "control_character"}  # nobody can say what was meant
+# What word processors and web pages make of blanks, hyphens and quotation marks, in UTF-8 and in Windows-1252. Another
+# character beside them stays, and with it the doubt.
+_TYPED = (
+    (re.compile("[\\t\\r\\n\\v\\f]|\\xc2?\\xa0|\\xe2\\x80[\\x80-\\x8a\\xa8\\xa9\\xaf]|\\xe3\\x80\\x80"), " "),
+    (re.compile("\\xe2\\x80[\\x90-\\x95]|\\xe2\\x88\\x92|[\\x96\\x97]"), "-"),
+    (re.compile("\\xe2\\x80[\\x8b-\\x8d\\x98-\\x9f]|\\xef\\xbb\\xbf|\\xe2\\x81\\xa0|[\\x91-\\x94]"), ""),
+)
 
 
 @dataclass
@@ -53,6 +60,11 @@ def repaired(text, terms=(), *, drop=(), before=None):
 def _mended(text, drop=()):
     """((index, word) pairs, notes): the terms of a record, wrong ones corrected or left out; (None, []) where that is not safe."""
     notes, kept = [], []
+    if any(e.why in _UNSAFE for e in scan(text).errors):
+        text, typed = as_typed(text), text
+        if text != typed:
+            drop = ()  # the places are no longer those of the record that was judged
+            notes.append(_("Blanks and hyphens of a word processor became plain ones."))
     record = scan(text)
     for entry in sorted([*record.terms, *record.errors], key=lambda t: t.index):
         if isinstance(entry, SpfSyntaxError):
@@ -69,6 +81,13 @@ def _mended(text, drop=()):
         else:
             kept.append((entry.index, entry.text))
     return kept, notes
+
+
+def as_typed(text):
+    """`text` (a character a byte) with tabs, special blanks, dashes and curly quotes as the keyboard has them."""
+    for pattern, plain in _TYPED:
+        text = pattern.sub(plain, text)
+    return text
 
 
 def merged(texts, terms=()):
@@ -178,6 +197,7 @@ def replacement(*, domain, current, proposal, costs, others=()):
         current = proposal.value
     if max(len(t) for t in (proposal.value, current, *others)) > MAX_TEXT:
         return None  # no record of that length is of any use; what is wrong with it says what to do
+    current, *others = (show_bytes(t.encode("latin-1")) for t in (current, *others))
     records = [Record("TXT", domain, proposal.value, Action.REPLACE, current)]
     records += [Record("TXT", domain, other, Action.REMOVE, other) for other in others]
     first = (
@@ -199,6 +219,14 @@ def addition(*, domain, proposal, costs, instead_of=None, misplaced=()):
     records += [Record("TXT", name, text, Action.REMOVE, text) for name, text in shown]
     first = _("Publish this TXT record at {domain}; if the domain has other senders, name them in it too.", domain=domain)
     return Fix(sentences(first, *_warnings(proposal.value, costs), *proposal.notes), tuple(records))
+
+
+def without_type_99(domain, texts):
+    """The Fix that takes records of the obsolete type away."""
+    shown = [show_bytes(t) for t in texts]
+    if sum(map(len, shown)) > MAX_TEXT:
+        return Fix(_("Remove all records of the type SPF."))
+    return Fix(_("Remove all records of the type SPF."), tuple(Record("SPF", domain, t, Action.REMOVE, t) for t in shown))
 
 
 def _warnings(value, costs):

@@ -210,7 +210,7 @@ def not_authorised(result, *, include, fix):
     return fail("spf_sender_not_authorised", message, fix=fix)
 
 
-def type_99(published):
+def type_99(published, fix):
     """`published`: there is a TXT record too."""
     if published:
         message = _(
@@ -218,7 +218,7 @@ def type_99(published):
         )
     else:
         message = _("The policy stands in a record of the obsolete type SPF (99) only, which receivers ignore. Publish it as TXT.")
-    return warn("spf_type99", message)
+    return warn("spf_type99", message, fix=fix)
 
 
 def misplaced(place, name, fix):
@@ -226,13 +226,20 @@ def misplaced(place, name, fix):
     return fail("spf_misplaced", message, fix=fix)
 
 
-def missing(result, fix, almost=""):
-    """`result`: NXDOMAIN or NODATA or NOERROR of the TXT lookup; `almost`: a text that nearly is a record."""
+def missing(result, fix, almost="", alias_of=""):
+    """`result`: NXDOMAIN or NODATA or NOERROR of the TXT lookup; `almost`: a text that nearly is a record; `alias_of`: the
+    name at which the record is looked for, where the domain is an alias."""
     if almost:
         message = _(
             "“{text}” is no SPF record, because it does not start with exactly “v=spf1”; receivers pass over it and cannot tell your "
             "mail from forged mail. Correct it.",
             text=shown_name(almost),
+        )
+    elif result == "NXDOMAIN" and alias_of:
+        message = _(
+            "The domain is an alias of {name}, which does not exist in DNS (NXDOMAIN), so it has no SPF record, and its mail is not "
+            "trusted. Correct the alias.",
+            name=alias_of,
         )
     elif result == "NXDOMAIN":
         message = _(

@@ -101,6 +101,8 @@ def parse(raw):
     if "v" in values and values["v"] != "DKIM1":
         if values["v"].endswith("\\"):
             raise KeyRecordError("syntax", _why(raw, b"v"))
+        if re.match(r"DKIM1[ ,].*=", values["v"]):
+            raise KeyRecordError("syntax", _("Its parts are not separated by semicolons."))
         named = values["v"].upper()
         kind = "version" if named.startswith("DKIM") or ("p" in values and not named.startswith("DMARC")) else "foreign"
         raise KeyRecordError(kind, _("It starts with “v={version}”, and a key record with “v=DKIM1”.", version=values["v"][:60]))

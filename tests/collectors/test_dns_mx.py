@@ -47,6 +47,12 @@ def test_without_mail_hosts_nothing_is_said_of_whose_it_is():
     assert (result.status, result.message) == ("ok", "10 mx.elsewhere.test, 20 mx1.host.test")
 
 
+def test_without_mail_hosts_a_fix_removes_only_what_it_is_given_for():
+    result, _server = check("0 .", "10 gone.elsewhere.test.", "20 mx1.host.test.", mail_hosts=())
+    assert changes(found(result, "mx_null_mixed")) == [("remove", "0 .", "0 .")]
+    assert changes(found(result, "mx_target_unresolvable")) == []
+
+
 # -- no MX
 
 
@@ -280,10 +286,41 @@ def test_one_address_family_is_enough():
     assert result.status == "ok"
 
 
-def test_a_domain_that_is_an_alias_has_its_records_changed_at_the_aliass_end():
-    names = {**HOSTS, "kunde.test": {"CNAME": ["real.kunde2.test."]}, "real.kunde2.test": {"MX": ["10 mx.elsewhere.test."]}}
-    result, _server = look("dns_mx", {"names": names}, target())
-    assert found(result, "mx_not_ours").fix.records[0].name == "real.kunde2.test"
+def aliased(end, **types):
+    names = {**HOSTS, "kunde.test": {"CNAME": [f"{end}."]}, **({end: types} if types else {})}
+    return look("dns_mx", {"names": names}, target())[0]
+
+
+def test_a_domain_that_is_an_alias_of_another_gets_its_records_in_place_of_the_alias():
+    finding = found(aliased("real.kunde2.test", MX=["10 mx.elsewhere.test.", "20 mx1.host.test."]), "mx_not_primary")
+    assert [(r.action, r.type, r.name, r.value) for r in finding.fix.records] == [
+        ("remove", "CNAME", "kunde.test", "real.kunde2.test"),
+        ("add", "MX", "kunde.test", "10 mx1.host.test"),
+    ]
+    assert "addresses of real.kunde2.test" in finding.fix.text
+
+
+def test_a_domain_that_is_an_alias_of_a_name_below_it_has_its_records_changed_there():
+    finding = found(aliased("mail.kunde.test", MX=["10 mx.elsewhere.test."]), "mx_not_ours")
+    assert [(r.action, r.name) for r in finding.fix.records] == [("replace", "mail.kunde.test")]
+
+
+def test_a_domain_that_is_an_alias_of_nothing_is_not_said_to_be_unregistered():
+    finding = found(aliased("gone.kunde2.test"), "mx_domain_not_found")
+    assert "kunde.test is an alias of gone.kunde2.test" in finding.message
+    assert finding.fix.records[-1].name == "kunde.test"
+
+
+def test_an_alias_of_the_mail_server_is_named_as_that():
+    result, _server = check("10 mail.kunde.test.", hosts={"mail.kunde.test": {"CNAME": ["mx1.host.test."]}})
+    assert codes(result) == ["mx_not_ours", "mx_target_is_cname"]
+    assert "an alias of the mail server mx1.host.test" in result.message
+
+
+def test_private_addresses_are_no_verdict_while_the_other_family_could_not_be_had():
+    rules = [{"name": "mx1.host.test", "type": "A", "action": "servfail"}]
+    result, _server = check("10 mx1.host.test.", hosts={"mx1.host.test": {"AAAA": ["fd00::1"]}}, rules=rules)
+    assert (result.status, codes(result)) == ("unknown", ["dns_servfail"])
 
 
 def test_markup_and_bytes_in_an_exchange_are_shown_as_text():

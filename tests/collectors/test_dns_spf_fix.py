@@ -5,6 +5,9 @@ import pytest
 from collectors.base import Action
 from collectors.records import spf_fix as fixes
 from collectors.standards.spf_record import parse
+from collectors.text import show_bytes
+
+from .spf_check import finding, found, spf
 
 HOST = ("include:_spf.host.test",)
 
@@ -65,7 +68,9 @@ def test_it_leaves_out_what_leads_nowhere_and_says_so():
     assert "a:gone.test" in str(proposal.notes)
 
 
-@pytest.mark.parametrize("text", ["v=spf1 mx\t-all", "v=spf1 m\xe9 -all", "v=spf1 redirect=", "v=spf1 mx redirect=a.test redirect=b.test"])
+@pytest.mark.parametrize(
+    "text", ["v=spf1 mx\x00-all", "v=spf1 m\xe9 -all", "v=spf1 redirect=", "v=spf1 mx redirect=a.test redirect=b.test"]
+)
 def test_it_makes_no_record_where_nobody_can_say_what_was_meant(text):
     assert fixes.repaired(text, HOST).value is None
     assert fixes.replacement(domain="d.test", current=text, proposal=fixes.repaired(text, HOST), costs={}) is None
@@ -133,3 +138,58 @@ def test_the_text_can_be_translated_sentence_by_sentence():
     source = fix.text.source()
     assert source["id"] == "{first} {second}"
     assert source["params"]["second"]["id"] == "“{term}” became “{better}”."
+
+
+# -- what a word processor makes of a record
+
+MEANT = "v=spf1 include:_spf.host.test -all"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        b"v=spf1 include:_spf.host.test\t-all",
+        b"v=spf1 include:_spf.host.test\r\n -all",
+        "v=spf1 include:_spf.host.test \u2013all".encode(),
+        "v=spf1 include:_spf.host.test \u2212all\u201d".encode(),
+        "v=spf1 include:_spf.host.test\u00a0-all".encode(),
+        b"v=spf1 include:_spf.host.test\xa0\x96all",
+        "v=spf1 include:\u200b_spf.host.test -all".encode(),
+    ],
+)
+def test_blanks_and_hyphens_of_a_word_processor_become_plain_ones(typed):
+    result, _server = spf({"hex": typed.hex()})
+    (record,) = finding(result, "spf_syntax").fix.records
+    assert " ".join(record.value.split()) == MEANT
+    assert record.current == show_bytes(typed)
+    assert found(record.value) == []
+
+
+@pytest.mark.parametrize("typed", ["v=spf1 include:\u00e9.test -all", "v=spf1 \x00 -all", "v=spf1 \u00e0 -all"])
+def test_what_nobody_can_guess_is_not_guessed(typed):
+    result, _server = spf({"hex": typed.encode().hex()})
+    assert finding(result, "spf_syntax").fix is None
+
+
+# -- a domain that is an alias, and the obsolete type
+
+
+def test_a_domain_that_is_an_alias_gets_its_record_in_place_of_the_alias():
+    names = {"kunde.test": {"CNAME": ["www.other.test."]}, "www.other.test": {"TXT": ["v=spf1 mx -all"]}}
+    result, _server = spf(names=names)
+    given = finding(result, "spf_sender_not_authorised").fix
+    assert [(r.action, r.type, r.name, r.value) for r in given.records] == [
+        ("remove", "CNAME", "kunde.test", "www.other.test"),
+        ("add", "TXT", "kunde.test", "v=spf1 mx include:_spf.host.test -all"),
+    ]
+
+
+def test_an_alias_of_nothing_is_not_said_to_be_unregistered():
+    result, _server = spf(names={"kunde.test": {"CNAME": ["gone.other.test."]}})
+    assert "alias of gone.other.test" in finding(result, "spf_missing").message
+
+
+def test_the_fix_for_the_obsolete_type_takes_it_away():
+    result, _server = spf(names={"kunde.test": {"TXT": [MEANT], "SPF": [MEANT]}})
+    (record,) = finding(result, "spf_type99").fix.records
+    assert (record.type, record.name, record.action, record.value) == ("SPF", "kunde.test", "remove", MEANT)

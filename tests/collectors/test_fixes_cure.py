@@ -171,6 +171,8 @@ DKIM = {
     "version": {KEY: {"TXT": [RECORD.replace("DKIM1", "DKIM2")]}},
     "quoted": {KEY: {"TXT": [f'"{RECORD}"']}},
     "backslashes": {KEY: {"TXT": [RECORD.replace(";", "\\;")]}},
+    "commas": {KEY: {"TXT": [RECORD.replace(";", ",")]}},
+    "blanks": {KEY: {"TXT": [RECORD.replace(";", "")]}},
     "another text": {KEY: {"TXT": ["v=spf1 -all"]}},
     "cut off": {KEY: {"TXT": [RECORD[:250]]}},
     "bytes": {KEY: {"TXT": [RECORD + "; n=\x00\xff"]}},
@@ -182,6 +184,7 @@ DKIM = {
     "alias to another key": {KEY: {"CNAME": ["s1.vendor.example"]}, "s1.vendor.example": {"TXT": [OTHER]}},
     "alias into the host's zone": {KEY: {"CNAME": ["s1.host.test"]}, "s1.host.test": {"TXT": [OTHER]}},
     "wildcard alias": {"*.kunde.test": {"CNAME": ["www.vendor.example"]}, "www.vendor.example": {"A": ["192.0.2.9"]}},
+    "doubled alias": {f"{KEY}.kunde.test": {"CNAME": ["s1.vendor.example"]}, "s1.vendor.example": {"TXT": [RECORD]}},
 }
 
 
@@ -192,9 +195,33 @@ def test_the_dkim_record_of_a_fix_leaves_nothing_to_do(names):
     assert not any("vendor.example" in r.name for r in records)  # what is not the customer's to publish
 
 
-@pytest.mark.parametrize("name", ["two of others", "version", "quoted", "backslashes", "tags", "doubled"])
+@pytest.mark.parametrize("name", ["two of others", "version", "quoted", "backslashes", "commas", "blanks", "tags", "doubled"])
 def test_the_dkim_record_of_a_fix_is_good_where_the_servers_key_is_not_known(name):
     assert again("dns_dkim", DKIM[name])[2] == []
+
+
+WILD = {
+    "two keys": [RECORD, OTHER],
+    "tags": [RECORD.replace("k=rsa", "k=rsa; t=y")],
+}
+
+
+@pytest.mark.parametrize("texts", WILD.values(), ids=WILD)
+def test_the_dkim_record_of_a_fix_beats_a_wildcard(texts):
+    _before, records, after = again("dns_dkim", {"*._domainkey.kunde.test": {"TXT": texts}}, portal=signs())
+    assert [(r.action, r.name) for r in records] == [("add", KEY)]
+    assert after == ["dkim_wildcard"]
+
+
+# -- a wildcard is not a wrong place
+
+
+@pytest.mark.parametrize(("check_id", "text"), [("dns_spf", "v=spf1 -all"), ("dns_dmarc", "v=DMARC1; p=reject")])
+def test_what_stands_at_every_name_was_not_put_into_a_wrong_place(check_id, text):
+    names = {"*.kunde.test": {"TXT": [text]}, "_dmarc.kunde.test": {"TXT": ["something else"]}}
+    before, _records, after = again(check_id, names)
+    assert before in (["spf_missing"], ["dmarc_missing"])
+    assert after == []
 
 
 # -- DMARC
@@ -225,6 +252,9 @@ DMARC = {
     "alias within": {POLICY: {"CNAME": ["policy.kunde.test"]}, "policy.kunde.test": {"TXT": ["v=DMARC1; p=none"]}},
     "alias to nothing": {POLICY: {"CNAME": ["gone.vendor.example"]}},
     "wildcard alias": {"*.kunde.test": {"CNAME": ["www.vendor.example"]}, "www.vendor.example": {"A": ["192.0.2.9"]}},
+    "wildcard": {"*.kunde.test": {"TXT": ["v=DMARC1; p=none"]}},
+    "wildcard of two": {"*.kunde.test": {"TXT": ["v=DMARC1; p=none", "v=DMARC1; p=reject"]}},
+    "wildcard, version": {"*.kunde.test": {"TXT": ["v=dmarc1; p=reject"]}},
 }
 
 
