@@ -11,10 +11,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from . import bodies, schemas
 from .answers import json_body, send
+from .auth import count
 from .models import Tenant, WebhookEvent
 from .problems import Problem, too_many
 from .tasks import ring
-from .throttle import Limit, client_address
+from .throttle import Limit, client_address, peer
 
 log = logging.getLogger(__name__)
 router = Router(tags=["webhooks"], by_alias=True)
@@ -46,9 +47,14 @@ def _header(name, description):
 def receive_event(request, tenant_id: int):
     """Stored once and answered 202 (a repeat: 200); processed in the background. `account.created` and
     `onboarding.completed` register the domain and audit it; other types are only kept."""
-    raw = bodies.read(request)
-    tenant = Tenant.objects.filter(pk=tenant_id).first()
-    event_id = verify(request, raw, tenant.webhook_secret if tenant else "")
+    try:
+        raw = bodies.read(request)
+        tenant = Tenant.objects.filter(pk=tenant_id).first()
+        event_id = verify(request, raw, tenant.webhook_secret if tenant else "")
+    except Problem:
+        count(peer(request))
+        raise
+    count(f"portal:{tenant.pk}")  # a portal is not kept out by strangers at its address
     payload = bodies.parse(raw)
     kind = payload.get("type") if isinstance(payload, dict) else None
     if not isinstance(kind, str) or not 0 < len(kind) <= 100:
@@ -71,7 +77,7 @@ def verify(request, raw, secret):
         raise Problem(400, _("The body is not UTF-8.")) from None
     except (WebhookVerificationError, ValueError, RuntimeError) as problem:  # ValueError: a secret that is not base64
         log.warning("an event for %s from %s was refused: %s", request.path, client_address(request), problem)
-        if wait := BAD_SIGNATURES.hit(client_address(request)):
+        if wait := BAD_SIGNATURES.hit(peer(request)):
             raise too_many(wait) from None
         raise Problem(401, _("The signature is wrong, or the timestamp is more than five minutes off."), headers=_CHALLENGE) from None
     return event_id

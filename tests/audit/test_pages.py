@@ -201,7 +201,7 @@ def test_it_lets_people_in_when_the_cache_is_gone(client, monkeypatch):
     def down(*_args, **_kwargs):
         raise ConnectionError
 
-    monkeypatch.setattr("audit.throttle.cache.add", down)
+    monkeypatch.setattr(cache, "add", down)
     assert login(client, password="correct horse battery").status_code == 302
 
 
