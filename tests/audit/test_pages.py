@@ -497,6 +497,11 @@ def test_it_asks_for_an_audit_once_and_shows_its_progress(operator):
     assert "lb:refresh" in followed["HX-Trigger-After-Swap"]
 
 
+@pytest.mark.parametrize("query", ["", "?ids=", "?ids=x,0,-1", f"?ids={2**70}", "?ids=987654"])
+def test_it_takes_any_runs_to_follow(viewer, query):
+    assert viewer.get(f"/progress/{query}").status_code == 200
+
+
 def test_it_works_without_javascript(operator):
     domain = make_domain("cliente.pt", checks={})
     response = operator.post(url(domain, "run/?status=healthy"))
