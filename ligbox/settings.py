@@ -175,6 +175,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_500  # the admin's page that asks before 5,000 domains are removed names each
 
 # -- audits
 
