@@ -101,7 +101,7 @@ class DeletesInParts(DeletesWithCounts):
 
     MOST = 5000
 
-    @admin.action(description=delete_selected.short_description, permissions=["delete"])
+    @admin.action(description=delete_selected.short_description, permissions=["delete"])  # type: ignore[attr-defined]
     def delete_selected(self, request, queryset):
         """Django's own, if it is not too many."""
         if (count := queryset.count()) > self.MOST:
