@@ -13,17 +13,35 @@ class CursorError(ValueError):
 def page(rows, *, order, limit, cursor=""):
     """`(items, next_cursor)`: up to `limit` rows of a queryset in `order`, from where `cursor` points.
 
-    `order` is a list of field names, `-` in front for descending, the last one unique; none of the fields may be null.
-    `next_cursor` is None on the last page. Raises CursorError.
+    `order` is a list of field names, `-` in front for descending, the last one unique. Only the first of an ascending order
+    may be null: those rows come first. `next_cursor` is None on the last page. Raises CursorError.
     """
-    rows = rows.order_by(*order)
-    if cursor:
-        rows = rows.filter(_after(order, _decode(cursor, order)))
-    items = list(rows[: limit + 1])
+    values = _decode(cursor, order) if cursor else None
+    items: list = []
+    for part in _parts(rows, order, values):
+        if len(items) <= limit:
+            items += part[: limit + 1 - len(items)]
     if len(items) <= limit:
         return items, None
     last = items[limit - 1]
     return items[:limit], _encode(order, [getattr(last, name.removeprefix("-")) for name in order])
+
+
+def _parts(rows, order, values):
+    """The rows behind `values` in their order, in one queryset or two: of a field that may be null, the nulls are read first.
+
+    Databases differ in where nulls stand, and an expression in their place is not what the index holds.
+    """
+    first = order[0]
+    if first.startswith("-") or not rows.model._meta.get_field(first).null:
+        rows = rows.order_by(*order)
+        return [rows if values is None else rows.filter(_after(order, values))]
+    nulls, others = rows.filter(**{first: None}).order_by(*order[1:]), rows.exclude(**{first: None}).order_by(*order)
+    if values is None:
+        return [nulls, others]
+    if values[0] is None:
+        return [nulls.filter(_after(order[1:], values[1:])), others]
+    return [others.filter(_after(order, values))]
 
 
 def _after(order, values):

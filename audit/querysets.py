@@ -1,11 +1,10 @@
 """Logic over many rows: what is due, claims, requests, the states of runs."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import models, transaction
 from django.db.models import Count, F, Q
-from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 MAX_ATTEMPTS = 3  # claims without a result, after which a domain waits for its next regular turn
@@ -77,10 +76,6 @@ class AuditDomainQuerySet(models.QuerySet):
         """Make these domains due at once, before regular ones; returns how many."""
         now = now or timezone.now()
         return self.update(requested_at=now, next_audit_at=now)
-
-    def alias_last_audit(self):
-        """With `last_audit_sort`: the last audit, never audited first (no null, so that paging can compare it)."""
-        return self.annotate(last_audit_sort=Coalesce("last_audit_at", datetime(2000, 1, 1, tzinfo=UTC)))
 
 
 def count_of_domains(stale_before):

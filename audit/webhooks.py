@@ -11,10 +11,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from . import bodies, schemas
 from .answers import json_body, send
+from .auth import count
 from .models import Tenant, WebhookEvent
 from .problems import Problem, too_many
 from .tasks import ring
-from .throttle import Limit, client_address
+from .throttle import Limit, client_address, peer
 
 log = logging.getLogger(__name__)
 router = Router(tags=["webhooks"], by_alias=True)
@@ -46,9 +47,14 @@ def _header(name, description):
 def receive_event(request, tenant_id: int):
     """Stored once and answered 202 (a repeat: 200); processed in the background. `account.created` and
     `onboarding.completed` register the domain and audit it; other types are only kept."""
-    raw = bodies.read(request)
-    tenant = Tenant.objects.filter(pk=tenant_id).first()
-    event_id = verify(request, raw, tenant.webhook_secret if tenant else "")
+    try:
+        raw = bodies.read(request)
+        tenant = Tenant.objects.filter(pk=tenant_id).first()
+        event_id = verify(request, raw, tenant.webhook_secret if tenant else "")
+    except Problem:
+        count(peer(request))
+        raise
+    count(f"portal:{tenant_id}")  # a portal is not kept out by strangers at its address
     payload = bodies.parse(raw)
     kind = payload.get("type") if isinstance(payload, dict) else None
     if not isinstance(kind, str) or not 0 < len(kind) <= 100:
@@ -56,25 +62,29 @@ def receive_event(request, tenant_id: int):
     return _store(tenant, event_id=event_id, event=kind, payload=payload, digest=hashlib.sha256(raw).hexdigest())
 
 
-def verify(request, raw, secret):
-    """The id of an event whose signature and time are right (Standard Webhooks); raises Problem 400, 401 or 429."""
+def verify(request, raw, secrets):
+    """The id of an event whose signature and time are right (Standard Webhooks); raises Problem 400, 401 or 429.
+
+    `secrets`: one, or during a change of it several with blanks between; each opens.
+    """
     event_id, timestamp, signatures = (request.headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
     if not _ID.fullmatch(event_id) or not _TIMESTAMP.fullmatch(timestamp) or not signatures:
         raise Problem(400, _("The headers webhook-id, webhook-timestamp and webhook-signature are needed, in the Standard Webhooks form."))
     known = [part for part in signatures.split(" ")[:20] if _SIGNATURE.fullmatch(part)]
     headers = {"webhook-id": event_id, "webhook-timestamp": timestamp, "webhook-signature": " ".join(known)}
-    try:
-        if not secret:
-            raise WebhookVerificationError("no secret")
-        Webhook(secret).verify(raw, headers, json_parse=False)  # compares in constant time
-    except UnicodeDecodeError:
-        raise Problem(400, _("The body is not UTF-8.")) from None
-    except (WebhookVerificationError, ValueError, RuntimeError) as problem:  # ValueError: a secret that is not base64
-        log.warning("an event for %s from %s was refused: %s", request.path, client_address(request), problem)
-        if wait := BAD_SIGNATURES.hit(client_address(request)):
-            raise too_many(wait) from None
-        raise Problem(401, _("The signature is wrong, or the timestamp is more than five minutes off."), headers=_CHALLENGE) from None
-    return event_id
+    why = "no secret"
+    for secret in secrets.split():
+        try:
+            Webhook(secret).verify(raw, headers, json_parse=False)  # compares in constant time
+            return event_id
+        except UnicodeDecodeError:
+            raise Problem(400, _("The body is not UTF-8.")) from None
+        except (WebhookVerificationError, ValueError, RuntimeError) as problem:  # ValueError: a secret that is not base64
+            why = str(problem)
+    log.warning("an event for %s from %s was refused: %s", request.path, client_address(request), why)
+    if wait := BAD_SIGNATURES.hit(peer(request)):
+        raise too_many(wait)
+    raise Problem(401, _("The signature is wrong, or the timestamp is more than five minutes off."), headers=_CHALLENGE)
 
 
 _CHALLENGE = {"WWW-Authenticate": 'StandardWebhooks realm="Ligbox Audit"'}

@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/overview.py [--few 1000] [--many 100000]
 
-Makes its own SQLite databases in a temporary folder. At most 1.5 is wanted. Nothing is due, as when the worker keeps up.
+Makes its own SQLite databases in a temporary folder. At most 1.5 is wanted. Nothing is due, as when the worker keeps up: the last
+audits are spread over one interval; some domains are stale and some were never audited. The API also in its other orders and filters.
 """
 
 import argparse
@@ -18,10 +19,12 @@ from datetime import timedelta
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+OVERVIEW = "/api/v1/audit/overview"
+LISTS = ["sort=last_audit", "sort=domain", "status=stale", "status=stale&sort=last_audit", "status=unknown", "tenant=2&sort=last_audit"]
 
 
 def fill(count):
-    """`count` domains with eight checks each; a tenth has a fault."""
+    """`count` domains with eight checks each; a tenth has a fault, one of 500 is stale, one of 500 was never audited."""
     from django.utils import timezone
 
     from audit.models import AuditCheck, AuditDomain, Tenant
@@ -38,7 +41,8 @@ def fill(count):
             if chance.random() < 0.1:
                 found[chance.choice(list(found))] = chance.choice(["fail", "warn", "unknown"])
             status = domain_status(found)
-            state = {"score": score(found), "status": status, "severity": status.rank, "last_audit_at": now, "next_audit_at": later}
+            last = now - timedelta(seconds=chance.random() * 600 + (3600 if n % 500 == 7 else 0)) if n % 500 else None
+            state = {"score": score(found), "status": status, "severity": status.rank, "last_audit_at": last, "next_audit_at": later}
             domains.append(AuditDomain(tenant=tenants[n % 5], domain=f"d{n}.example.pt", **state))
             statuses.append(found)
         domains = AuditDomain.objects.bulk_create(domains)
@@ -66,7 +70,7 @@ def measure(count):
     fill(count)
     client = Client(HTTP_HOST="localhost")
     client.force_login(User.objects.create_superuser("bench"))
-    print(json.dumps({path: timed(client, path) for path in ("/api/v1/audit/overview", "/")}))
+    print(json.dumps({path: timed(client, path) for path in (OVERVIEW, *(f"{OVERVIEW}?{query}" for query in LISTS), "/")}))
 
 
 def timed(client, path, rounds=15):

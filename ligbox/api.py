@@ -3,10 +3,12 @@
 import logging
 from functools import wraps
 
+import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpResponseNotAllowed
+from django.http import Http404, HttpResponse, HttpResponseNotAllowed
 from django.utils.cache import patch_cache_control
+from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Swagger
@@ -17,9 +19,10 @@ from ninja.parser import Parser
 from audit import api as audit_api
 from audit import webhooks
 from audit.answers import no_content
-from audit.auth import Access
+from audit.auth import Access, count
 from audit.paging import CursorError
 from audit.problems import Problem, error, respond
+from audit.throttle import peer
 
 from .openapi import complete
 
@@ -46,11 +49,18 @@ class Api(NinjaAPI):
         for pattern in patterns:
             # the root is only a name, to find the path of the others by
             is_operation = pattern.name not in _DOCUMENTS
+            if pattern.name == "openapi-json":
+                pattern.callback = lambda request: HttpResponse(self.document, content_type="application/json")
             pattern.callback = nothing_here if pattern.name == "api-root" else _view(pattern.callback, is_operation=is_operation)
         return patterns
 
     def get_openapi_schema(self, *, path_prefix=None, path_params=None):
         return complete(super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params), self)
+
+    @cached_property
+    def document(self):
+        """The OpenAPI document as bytes. Making it takes 60 ms, and anybody may ask for it: it is made once a process."""
+        return orjson.dumps(self.get_openapi_schema(), option=orjson.OPT_NON_STR_KEYS)
 
 
 _DOCUMENTS = {"openapi-json", "openapi-view"}
@@ -64,8 +74,12 @@ def _view(view, *, is_operation):
         if asked == "HEAD":
             request.method = "GET"
         try:
+            if not is_operation:
+                count(peer(request))  # operations count whom they let in, see audit.auth
             allowed = is_operation or request.method == "GET"
             response = view(request, *args, **kwargs) if allowed else HttpResponseNotAllowed(["GET"])
+        except Problem as problem:
+            response = problem.response()
         except Http404:
             response = nothing_here(request)
         if response.status_code == 405:

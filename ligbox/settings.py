@@ -100,10 +100,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = queue_address("REDIS_URL")
 # Counters of throttles live in the cache: shared through Redis, else one set per web process.
+_LOCAL = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
-    if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL} if REDIS_URL else _LOCAL,
+    "process": {**_LOCAL, "LOCATION": "process"},  # what each web process counts for itself
 }
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -175,6 +175,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5_500  # the admin's page that asks before 5,000 domains are removed names each
 
 # -- audits
 
@@ -188,6 +189,7 @@ AUDIT_WORKERS = read("int", "AUDIT_WORKERS", 1, lowest=1, highest=64)
 AUDIT_ALLOWED_NETWORKS = networks("AUDIT_ALLOWED_NETWORKS")
 AUDIT_RETENTION_DAYS = read("int", "AUDIT_RETENTION_DAYS", 90, lowest=1, highest=36500)
 AUDIT_RUNS_PER_MINUTE = read("int", "AUDIT_RUNS_PER_MINUTE", 30, lowest=1)  # manual audits that one caller may ask for
+AUDIT_REQUESTS_PER_SECOND = read("int", "AUDIT_REQUESTS_PER_SECOND", 50, lowest=1)  # of the API, by one caller, over ten seconds
 AUDIT_PORTAL_PATHS = {
     "carbonio": read("str", "AUDIT_PORTAL_CARBONIO_PATH", "/api/v1/domains/{domain}/carbonio"),
     "nginx": read("str", "AUDIT_PORTAL_NGINX_PATH", "/api/v1/domains/{domain}/nginx"),

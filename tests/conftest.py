@@ -24,9 +24,10 @@ def _quick_passwords(settings):
 @pytest.fixture(autouse=True)
 def _empty_cache():
     """Throttles count in the cache: no test sees what another one has used up."""
-    from django.core.cache import cache
+    from django.core.cache import caches
 
-    cache.clear()
+    for alias in caches.settings:
+        caches[alias].clear()
 
 
 def pytest_sessionfinish(session, exitstatus):

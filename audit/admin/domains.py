@@ -20,7 +20,7 @@ from audit.sentences import say
 from collectors.names import is_mixed_script
 
 from . import lists, registering
-from .parts import SECRETS, DeletesWithCounts, ReadOnly, SavesWhatChanged, log_change, one_a_line
+from .parts import SECRETS, DeletesInParts, ReadOnly, SavesWhatChanged, log_change, one_a_line
 
 EXPORTS = {"csv": lists.csv_response, "xlsx": lists.xlsx_response}
 
@@ -99,7 +99,7 @@ class CheckInline(ReadOnly, admin.TabularInline):
 
 
 @admin.register(AuditDomain)
-class AuditDomainAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
+class AuditDomainAdmin(SavesWhatChanged, DeletesInParts, admin.ModelAdmin):
     form = DomainForm
     change_list_template = "admin/audit/auditdomain/change_list.html"
     list_display = ["unicode", "tenant", "score", "status", "source", "last_audit_at", "enabled", "scorecard"]
@@ -109,7 +109,7 @@ class AuditDomainAdmin(SavesWhatChanged, DeletesWithCounts, admin.ModelAdmin):
     search_help_text = gettext_lazy("Part of a name; one with accents as a whole.")
     ordering = ["severity", "score", "id"]
     readonly_fields = ["scorecard", "score", "status", "last_audit_at", "next_audit_at", "last_error", "source", "created_at"]
-    actions = ["audit_now", "enable", "disable"]
+    actions = ["audit_now", "enable", "disable", "delete_selected"]
     inlines = [CheckInline]
 
     def get_queryset(self, request):

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 MAX_LINES = 5000
 MAX_FILE = 2 * 1024 * 1024  # bytes, of an upload
 MAX_TEXT = 1024 * 1024  # characters
-MAX_UNZIPPED = 50 * 1024 * 1024
+MAX_UNZIPPED = 20 * 1024 * 1024  # of XML, which takes seconds to read
 MAX_COLUMNS = 30
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 COLUMNS = ("tenant", "domain", "unicode", "dkim_selectors", "enabled", "source", "score", "status", "last_audit_at")

@@ -1,6 +1,8 @@
 """Form fields and mixins that the admin's modules share."""
 
 from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import ValidationError
 from django.urls import reverse
@@ -92,6 +94,21 @@ class DeletesWithCounts:
         if len(objs) > len(names):
             names.append(_("and %(count)d more") % {"count": len(objs) - len(names)})
         return names, counts, set(), []
+
+
+class DeletesInParts(DeletesWithCounts):
+    """No more at once than the page that asks first can name again: a form holds settings.DATA_UPLOAD_MAX_NUMBER_FIELDS fields."""
+
+    MOST = 5000
+
+    @admin.action(description=delete_selected.short_description, permissions=["delete"])  # type: ignore[attr-defined]
+    def delete_selected(self, request, queryset):
+        """Django's own, if it is not too many."""
+        if (count := queryset.count()) > self.MOST:
+            text = _("That is %(count)d at once; at most %(most)d are removed together. Narrow the list down and repeat.")
+            self.message_user(request, text % {"count": count, "most": self.MOST}, messages.ERROR)
+            return None
+        return delete_selected(self, request, queryset)
 
 
 class SavesWhatChanged:

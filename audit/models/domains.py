@@ -63,6 +63,7 @@ class AuditDomain(models.Model):
             models.Index(fields=["domain", "id"], name="audit_domain_name"),
             models.Index(fields=["last_audit_at", "id"], name="audit_domain_last"),
             models.Index(fields=["tenant", "severity", "score", "id"], name="audit_domain_tenant_worst"),
+            models.Index(fields=["tenant", "last_audit_at", "id"], name="audit_domain_tenant_last"),
         ]
 
     def __str__(self):

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.contrib.auth.views import LoginView
 from django.utils import timezone
 
-from audit.throttle import Limit, client_address
+from audit.throttle import Limit, peer
 
 TRIES = Limit("login", tries=20, seconds=3600)
 
@@ -14,7 +14,7 @@ class Login(LoginView):
     """Django's login, with at most 20 failures an hour for an address and a user name; past that nothing is tried at all."""
 
     def post(self, request, *args, **kwargs):
-        self.key = f"{client_address(request)} {request.POST.get('username', '')[:150].casefold()}"
+        self.key = f"{peer(request)} {request.POST.get('username', '')[:150].casefold()}"
         if wait := TRIES.hit(self.key):
             context = {
                 "form": self.form_class(request),

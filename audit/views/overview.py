@@ -67,7 +67,7 @@ def progress(request):
     """How far the runs in `ids` are; when they have ended, the board is told to refresh."""
     context = _progress(_ids(request.GET.get("ids", "")))
     response = render(request, "_progress.html", context)
-    return response if context["open"] else trigger_client_event(response, "lb:refresh", after="swap")
+    return response if context.get("open", True) else trigger_client_event(response, "lb:refresh", after="swap")
 
 
 def _extras(request):

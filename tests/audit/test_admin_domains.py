@@ -184,6 +184,22 @@ def test_removing_asks_first_and_takes_the_results_along(operator):
     assert not AuditDomain.objects.exists() and not AuditCheck.objects.exists()
 
 
+def test_five_thousand_are_removed_at_once_and_more_are_refused_with_the_reason(operator):
+    """The page that asks first names each again: Django takes 1,000 fields of a form if nobody says otherwise."""
+    tenant = make_tenant()
+    AuditDomain.objects.bulk_create([AuditDomain(tenant=tenant, domain=f"d{n}.pt") for n in range(5001)])
+    path = reverse("admin:audit_auditdomain_changelist")
+    chosen = {"action": "delete_selected", "select_across": "1", "index": "0", "_selected_action": "1"}
+    html = operator.post(path, chosen, follow=True).content.decode()
+    assert "at most 5000 are removed together" in html and AuditDomain.objects.count() == 5001
+    AuditDomain.objects.filter(domain="d0.pt").delete()
+    asked = operator.post(path, chosen).content.decode()
+    keys = re.findall(r'name="_selected_action" value="(\d+)"', asked)
+    assert len(keys) == 5000
+    answer = operator.post(path, {"action": "delete_selected", "post": "yes", "_selected_action": keys})
+    assert answer.status_code == 302 and not AuditDomain.objects.exists()
+
+
 def test_every_change_needs_the_csrf_token(operator):
     from django.test import Client
 

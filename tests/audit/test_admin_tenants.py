@@ -166,3 +166,9 @@ def test_saving_does_not_undo_what_was_saved_meanwhile(admin, monkeypatch):
     assert admin.post(change(tenant), form).status_code == 302
     tenant.refresh_from_db()
     assert (tenant.language, tenant.spf_include) == ("en", "_spf.new.test")
+
+
+def test_the_new_and_the_old_webhook_secret_are_entered_together(admin):
+    pair = " ".join("whsec_" + letter * 32 for letter in "BA")
+    admin.post(LIST + "add/", {**FORM, "webhook_secret": pair})
+    assert Tenant.objects.get().webhook_secret == pair

@@ -77,6 +77,15 @@ def test_the_document_and_its_page_are_open_and_hold_no_data(client, db):
     assert "unsafe" not in client.get("/api/v1/docs")["Content-Security-Policy"]
 
 
+def test_the_document_that_is_sent_is_this_one_and_made_once(client, document, monkeypatch):
+    assert client.get("/api/v1/openapi.json").json() == document
+    monkeypatch.setattr("ligbox.api.complete", lambda *args: 1 / 0)
+    answer = client.get("/api/v1/openapi.json")
+    assert answer.status_code == 200 and answer["Content-Type"] == "application/json" and answer.json() == document
+    head = client.head("/api/v1/openapi.json")
+    assert head.content == b"" and int(head["Content-Length"]) == len(answer.content)
+
+
 def test_every_operation_has_its_heading_in_the_docs(document):
     text = (Path(__file__).resolve().parents[2] / "docs/api.md").read_text()
     headings = {line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")}

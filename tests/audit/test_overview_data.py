@@ -132,3 +132,13 @@ def test_a_large_fleet_is_counted_every_few_seconds_only(monkeypatch, django_ass
     cache.clear()
     with django_assert_num_queries(1):
         assert set(counts()[0]) == {"id", "name", *COUNTED}
+
+
+def test_of_many_stale_ones_the_list_is_the_same_as_of_a_few(monkeypatch):
+    tenant = make.make_tenant()
+    make.make_domains(6, tenant)
+    AuditDomain.objects.filter(domain__in=["firma000001.pt", "firma000004.pt"]).update(last_audit_at=timezone.now())
+    AuditDomain.objects.exclude(last_audit_at=None).update(last_audit_at=timezone.now() - timedelta(days=1))
+    few = names(status="stale")
+    monkeypatch.setattr(module, "FEW", 1)
+    assert names(status="stale") == few == ["firma000001.pt", "firma000004.pt"]

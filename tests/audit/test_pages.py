@@ -201,7 +201,7 @@ def test_it_lets_people_in_when_the_cache_is_gone(client, monkeypatch):
     def down(*_args, **_kwargs):
         raise ConnectionError
 
-    monkeypatch.setattr("audit.throttle.cache.add", down)
+    monkeypatch.setattr(cache, "add", down)
     assert login(client, password="correct horse battery").status_code == 302
 
 
@@ -495,6 +495,11 @@ def test_it_asks_for_an_audit_once_and_shows_its_progress(operator):
     followed = operator.get(url(domain, f"panel/?run={run.pk}&follow=1"), headers=HTMX)
     assert "Audit finished" in followed.content.decode() and "data-poll" not in followed.content.decode()
     assert "lb:refresh" in followed["HX-Trigger-After-Swap"]
+
+
+@pytest.mark.parametrize("query", ["", "?ids=", "?ids=x,0,-1", f"?ids={2**70}", "?ids=987654"])
+def test_it_takes_any_runs_to_follow(viewer, query):
+    assert viewer.get(f"/progress/{query}").status_code == 200
 
 
 def test_it_works_without_javascript(operator):

@@ -1,4 +1,4 @@
-"""SQLite's own faults: another process holds the one lock for writing; the process is killed in the middle of a write."""
+"""SQLite's own faults: another process holds the one lock for writing; the process is killed in the middle of a write. And its plans."""
 
 import os
 import shutil
@@ -12,8 +12,9 @@ import time
 from ipaddress import ip_network
 
 import pytest
+from django.utils import timezone
 
-from audit import loop, runner
+from audit import loop, overview, paging, runner
 from audit.models import AuditCheck, AuditDomain, Tenant
 from mock_tenant.dnsserver import DnsServer
 from tests.installation import COUNT, ROOT, ZONE, Installation, wait
@@ -188,3 +189,17 @@ def test_case_155_killed_while_it_writes_the_database_is_whole_and_has_every_eve
         halves = database.execute("select count(*) from (select count(*) n from audit_checks group by domain_id having n != 8)")
         assert halves.fetchone()[0] == 0
     assert len(answered) > 160 and not set(answered) - kept
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("tenant", [None, 1])
+@pytest.mark.parametrize("sort", overview.ORDERS)
+def test_no_list_reads_all_domains_to_sort_them(sort, tenant):
+    """Each order has an index, with a tenant and without, and from the middle on as well."""
+    rows = overview.select(AuditDomain.objects.active(), overview.Filters(tenant=tenant, sort=sort))
+    rows = rows.select_related("tenant")
+    middle = {"worst": [1, 7, 50], "domain": ["m.pt", 50], "last_audit": [timezone.now(), 50]}[sort]
+    for values in (None, middle):
+        for part in paging._parts(rows, overview.ORDERS[sort], values):
+            plan = part[:61].explain()
+            assert "USING INDEX" in plan and "TEMP B-TREE" not in plan, plan

@@ -45,7 +45,17 @@ def test_another_webmail_address_is_refused(value):
         validators.webmail_template(value)
 
 
-@pytest.mark.parametrize("value", ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_????"])
+GOOD = "whsec_" + "A" * 32
+
+
+def test_a_webhook_secret_may_have_the_old_one_beside_it():
+    validators.webhook_secret(GOOD)
+    validators.webhook_secret(f"{GOOD} whsec_{'B' * 32}")
+
+
+@pytest.mark.parametrize(
+    "value", ["", "secret", "whsec_", "whsec_c2hvcnQ=", "whsec_????", GOOD + " ", f"{GOOD}  {GOOD}", f"{GOOD} short", " ".join([GOOD] * 3)]
+)
 def test_a_webhook_secret_has_enough_bytes(value):
     with pytest.raises(ValidationError):
         validators.webhook_secret(value)

@@ -114,6 +114,16 @@ def test_case_103_of_several_signatures_one_right_one_is_enough(tenant):
     assert post(tenant, raw, at=now, event_id="e2", signature=f"{bad} {bad}").status_code == 401
 
 
+def test_case_103_while_the_secret_is_changed_the_old_one_counts_too(tenant):
+    old, new = make.WEBHOOK_SECRET, "whsec_" + "B" * 32
+    for secrets, opens in ((old, [True, False]), (f"{new} {old}", [True, True]), (new, [False, True])):
+        tenant.webhook_secret = secrets
+        tenant.full_clean()
+        tenant.save()
+        found = [post(tenant, event_id=f"{n}-{len(secrets)}-{opens}".replace(" ", ""), secret=s) for n, s in enumerate((old, new))]
+        assert [answer.status_code for answer in found] == [202 if yes else 401 for yes in opens]
+
+
 @pytest.mark.parametrize(
     "signature", ["v1", "v1,", "v1,é", ",", "v2," + "A" * 43 + "=", "v1," + "A" * 43 + "=", " ", "v1,a" * 5000, "v1, v1,"]
 )
