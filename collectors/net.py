@@ -193,10 +193,11 @@ class Net:
         found = [g for g in got if isinstance(g, Lookup)]
         every = tuple(r.address for lookup in found for r in lookup.records)
         error = next((g for g in got if isinstance(g, BaseException)), None)
-        if error and not (every and isinstance(error, Fault)):
+        fault = error if isinstance(error, Fault) else None
+        if error and not (every and fault):
             raise error
         result = "NOERROR" if every else "NXDOMAIN" if any(f.result == "NXDOMAIN" for f in found) else "NODATA"
-        return Addresses(host, every, tuple(a for a in every if self.reachable(a)), result, error)
+        return Addresses(host, every, tuple(a for a in every if self.reachable(a)), result, fault)
 
     def reachable(self, address):
         """True if a probe may connect to this address: global, or in an allowed network."""
