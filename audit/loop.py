@@ -24,6 +24,7 @@ def net_config():
         dns_cache_seconds=settings.AUDIT_DNS_CACHE_SEC,
         allowed_networks=settings.AUDIT_ALLOWED_NETWORKS,
         ca_file=settings.AUDIT_CA_FILE,
+        contact=settings.AUDIT_CONTACT,
         check_seconds=settings.AUDIT_CHECK_TIMEOUT_SEC,
         domain_seconds=settings.AUDIT_DOMAIN_TIMEOUT_SEC,
         portal_paths=settings.AUDIT_PORTAL_PATHS,

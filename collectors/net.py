@@ -37,6 +37,7 @@ class NetConfig:
     dns_cache_seconds: int = 600
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # non-public ones that probes may reach
     ca_file: str = ""  # certificate authorities to trust beside the public ones
+    contact: str = ""  # an address or URL for whoever wonders about our requests
     check_seconds: float = 10.0
     domain_seconds: float = 30.0
     portal_paths: dict[str, str] = field(
@@ -71,7 +72,7 @@ class Network:
         per_try = min(2.0, max(0.5, self.config.check_seconds / 5))
         self.dns = DnsClient(self.config.dns_servers, seconds=per_try, cache_seconds=self.config.dns_cache_seconds)
         self.ssl_context = trusted_context(self.config.ca_file)
-        self.web = WebClient(self.ssl_context, reachable=self.reachable)
+        self.web = WebClient(self.ssl_context, reachable=self.reachable, contact=self.config.contact)
         self.portal = PortalClient(self.config.portal_paths, context=self.ssl_context)
 
     def reachable(self, address):

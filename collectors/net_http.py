@@ -17,7 +17,7 @@ from .page import page_text, page_title
 from .text import clean, show_bytes
 from .unpack import BadEncoding, Unpacker
 
-USER_AGENT = "LigboxAudit/1.0 (+read-only mail domain audit)"
+USER_AGENT = "LigboxAudit/1.0 (read-only mail domain audit{contact})"
 MAX_HEADERS = 64 * 1024  # bytes up to the end of the headers, interim responses counted
 MAX_WIRE = 1024 * 1024  # bytes of a body with its chunk framing
 MAX_CHUNKS = 10_000  # pieces of a body; tiny ones cost far more than they carry
@@ -76,11 +76,13 @@ class Fetched:
 class WebClient:
     """GETs and TLS handshakes to names that others control, at addresses that the caller resolved and `reachable` allows.
 
-    `ssl_context` decides whom to trust and how names are judged; contexts derived from it are made once, here.
+    `ssl_context` decides whom to trust and how names are judged; contexts derived from it are made once, here. `contact`: where
+    whoever runs a host that is asked can reach the one who asks, for the User-Agent (RFC 9110 section 10.1.5).
     """
 
-    def __init__(self, ssl_context, *, reachable):
+    def __init__(self, ssl_context, *, reachable, contact=""):
         self._context, self._reachable = ssl_context, reachable
+        self._user_agent = USER_AGENT.format(contact=f"; +{contact}" if contact else "")
         self._contexts = derived_contexts(ssl_context)
 
     async def handshake(self, host, port, addresses, *, seconds):
@@ -97,7 +99,8 @@ class WebClient:
             httpcore.URL(scheme=origin.scheme, host=origin.host, port=origin.port, target=target.encode()),
             headers=[
                 ("Host", parts.hostname if origin.port == _DEFAULT_PORTS[parts.scheme] else f"{parts.hostname}:{origin.port}"),
-                ("User-Agent", USER_AGENT), ("Accept", "text/html, */*;q=0.5"), ("Accept-Encoding", "identity"), ("Connection", "close"),
+                ("User-Agent", self._user_agent),
+                ("Accept", "text/html, */*;q=0.5"), ("Accept-Encoding", "identity"), ("Connection", "close"),
             ],
         )  # fmt: skip
         backend = PinnedBackend(addresses, reachable=self._reachable, seconds=min(seconds * 0.9, SETUP_SECONDS))

@@ -73,6 +73,14 @@ def networks(name):
     return tuple(found)
 
 
+def contact(name):
+    """A mail address or URL that can stand in a comment of a User-Agent header (RFC 9110 section 5.6.5)."""
+    value = read("str", name, "").strip()
+    if not all("!" <= char <= "~" and char not in "()\\" for char in value) or len(value) > 200:
+        return refuse(name, f"{value!r} is not a mail address or URL of plain characters.")
+    return value
+
+
 def secret_key(name, *, production, data_dir):
     """The key from the environment; in development one is made on the first start and kept in the data folder."""
     value = read("str", name, None)

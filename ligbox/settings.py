@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import dj_database_url
 from django.utils.translation import gettext_lazy as _
 
-from .environment import dns_servers, fernet_keys, networks, queue_address, read, read_file, refuse, secret_key
+from .environment import contact, dns_servers, fernet_keys, networks, queue_address, read, read_file, refuse, secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = BASE_DIR / "data"
@@ -187,6 +187,7 @@ AUDIT_DNS_CACHE_SEC = read("int", "AUDIT_DNS_CACHE_SEC", 600, lowest=0, highest=
 AUDIT_CONCURRENCY = read("int", "AUDIT_CONCURRENCY", 32, lowest=1, highest=1000)
 AUDIT_WORKERS = read("int", "AUDIT_WORKERS", 1, lowest=1, highest=64)
 AUDIT_ALLOWED_NETWORKS = networks("AUDIT_ALLOWED_NETWORKS")
+AUDIT_CONTACT = contact("AUDIT_CONTACT")
 AUDIT_RETENTION_DAYS = read("int", "AUDIT_RETENTION_DAYS", 90, lowest=1, highest=36500)
 AUDIT_RUNS_PER_MINUTE = read("int", "AUDIT_RUNS_PER_MINUTE", 30, lowest=1)  # manual audits that one caller may ask for
 AUDIT_REQUESTS_PER_SECOND = read("int", "AUDIT_REQUESTS_PER_SECOND", 50, lowest=1)  # of the API, by one caller, over ten seconds

@@ -32,6 +32,7 @@ def setting(name, **env):
         ("AUDIT_DNS_SERVERS", "dns.example.org"),
         ("AUDIT_DNS_SERVERS", "127.0.0.1:99999"),
         ("AUDIT_ALLOWED_NETWORKS", "10.10.10.7/24"),
+        ("AUDIT_CONTACT", "us) or them"),
         ("DATABASE_URL", "nonsense://x"),
         ("TIME_ZONE", "Europe/Nowhere"),
         ("LANGUAGE_CODE", "xx"),

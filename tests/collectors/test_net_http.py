@@ -64,11 +64,18 @@ def test_the_request_is_a_plain_get_without_cookies_or_credentials(client, hosti
     _host, first, headers = hostile.requests[-1]
     assert first == "GET /cookie-wall HTTP/1.1"
     assert {name: value for name, value in headers if name != "Host"} == {
-        "User-Agent": USER_AGENT,
+        "User-Agent": USER_AGENT.format(contact=""),
         "Accept": "text/html, */*;q=0.5",
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
+
+
+def test_whoever_wonders_about_a_request_reads_whom_to_ask(hostile):
+    contact = "https://hosting.example/audits"
+    named = WebClient(trusted_context(certificates().ca_file), reachable=lambda _address: True, contact=contact)
+    fetch(named, hostile, "/who")
+    assert dict(hostile.requests[-1][2])["User-Agent"] == "LigboxAudit/1.0 (read-only mail domain audit; +https://hosting.example/audits)"
 
 
 @pytest.mark.parametrize("addresses", [["10.0.0.1"], ["127.0.0.1", "10.0.0.1"], ["127.0.0.1", "fd00::1"]])

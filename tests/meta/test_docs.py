@@ -9,7 +9,9 @@ ROOT = Path(__file__).resolve().parents[2]
 def settings_read():
     """Every environment variable that the settings read."""
     text = (ROOT / "ligbox" / "settings.py").read_text()
-    return set(re.findall(r'(?:read\("\w+", |dns_servers\(|networks\(|secret_key\(|fernet_keys\(|queue_address\()"([A-Z_]+)"', text))
+    return set(
+        re.findall(r'(?:read\("\w+", |dns_servers\(|networks\(|secret_key\(|fernet_keys\(|queue_address\(|contact\()"([A-Z_]+)"', text)
+    )
 
 
 def test_every_setting_has_its_heading_and_its_line_in_the_example():
