@@ -146,7 +146,7 @@ def test_strangers_are_told_apart_by_address_of_ipv6_by_network(rf, address, key
 
 
 def test_a_limit_starts_anew_after_its_time():
-    limit = Limit("test", tries=1, seconds=10)
+    limit = Limit("test", tries=1, seconds=10, cache="process")  # one that goes by our clock
     with time_machine.travel("2026-11-24T10:00:00Z", tick=False) as clock:
         assert [limit.hit("a"), limit.hit("a"), limit.hit("b")] == [0, 10, 0]
         clock.shift(11)
