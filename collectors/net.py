@@ -18,6 +18,7 @@ from .base import Fault
 from .net_dns import DnsClient, DnsFault, Limit, Lookup
 from .net_http import Fetched, Handshake, WebClient
 from .net_portal import PortalAnswer, PortalClient
+from .net_tls import NO_DHE
 from .text import _
 
 DNS_QUERIES = 120  # packets one audit may send to the resolver
@@ -92,6 +93,7 @@ class Network:
 def trusted_context(ca_file=""):
     """An SSL context that trusts certifi's authorities and those in `ca_file`, and judges names as browsers do."""
     context = ssl.create_default_context(cafile=certifi.where())
+    context.set_ciphers(f"@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM:{NO_DHE}")
     if ca_file:
         context.load_verify_locations(ca_file)
     context.hostname_checks_common_name = False

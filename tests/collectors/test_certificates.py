@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
@@ -109,6 +111,32 @@ def test_a_lifetime_without_length_leaves_nothing():
 def test_case_97_weak_keys_are_told(key, says, weak):
     got = cert(key=key())
     assert (got.key, got.weak_key) == (says, weak)
+
+
+def dsa_key(bits):
+    parameters = dsa.DSAParameterNumbers(p=1 << (bits - 1) | 1, q=1 << 255 | 1, g=2)
+    return dsa.DSAPublicNumbers(4, parameters)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "checked"),
+    [
+        (rsa.RSAPublicNumbers(65537, 1 << 4095 | 1), True),
+        (rsa.RSAPublicNumbers(65537, 1 << 16383 | 1), False),
+        (rsa.RSAPublicNumbers(1 << 2000 | 1, 1 << 3071 | 1), False),
+        (dsa_key(3072), False),
+    ],
+)
+def test_what_an_absurd_key_signed_is_told_by_names_as_ten_such_checks_would_take_a_second(numbers, checked):
+    got = cert(key=SimpleNamespace(public_key=numbers.public_key), common="x")
+    child = replace(got, issuer=got.subject, parsed=None)  # to check its signature would raise an AttributeError
+    assert got.may_verify is checked
+    if checked:
+        with pytest.raises(AttributeError):
+            issued(got, child)
+    else:
+        assert issued(got, child)
+        assert not issued(got, replace(child, issuer="CN=another"))
 
 
 def test_self_signed_is_a_signature_and_not_a_name():
