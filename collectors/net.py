@@ -18,7 +18,7 @@ from .base import Fault
 from .net_dns import DnsClient, DnsFault, Limit, Lookup
 from .net_http import Fetched, Handshake, WebClient
 from .net_portal import PortalAnswer, PortalClient
-from .net_tls import NO_DHE
+from .net_tls import NO_DHE, SETUP_SECONDS
 from .text import _
 
 DNS_QUERIES = 120  # packets one audit may send to the resolver
@@ -151,6 +151,14 @@ class Net:
     def seconds_left(self):
         """Seconds that requests of this check may still take, so that it ends with a verdict and not by time-out."""
         return max(0.05, self._audit.check_seconds * 0.9 - (time.monotonic() - self._started))
+
+    @property
+    def fair_seconds(self):
+        """Seconds for which web servers must have been waited for before their silence is held against them.
+
+        Slow name servers take their time from the same check; what is left then may be too little for a good server too.
+        """
+        return min(0.4 * self._audit.check_seconds, 0.8 * SETUP_SECONDS)
 
     def seen(self):
         """What was asked and what came back, as evidence."""

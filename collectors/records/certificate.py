@@ -5,6 +5,7 @@ said of its trust, which hangs on the chain that a server sends along.
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,10 +15,11 @@ from collectors.net_portal import PortalFault
 from collectors.standards.certificates import Certificate, CertificateError, Intermediates, describe, read_chain, read_pem
 from collectors.text import Text, _, clean
 from collectors.web_place import NotAPlace, start_place
+from collectors.webmail_faults import brief_words, tls_words
 
 from . import certificate_findings as findings_of
 
-LEAST_SECONDS = 0.3  # with less time than this left, silence says nothing about the server
+LEAST_SECONDS = 0.3  # with less time than this left, nothing is asked any more
 INTERMEDIATES = Intermediates()  # what this process has learnt of public authorities; no domain's data
 
 
@@ -93,17 +95,26 @@ async def _served(net, place):
             return Served(why=why, absent=True)
         if net.seconds_left < LEAST_SECONDS:
             return Served(why=_("Looking up names took up the time of this check, so {host} was not asked.", host=place.host))
+        started = time.monotonic()
         handshake = await net.handshake(place.host, place.port, addresses)
     except Fault as fault:
         return Served(why=fault.message, fault=fault)
     except WebFault as fault:
-        # "unreachable" for want of a route of our own is about us; all else is what anybody meets there
-        absent = not (fault.kind == "unreachable" and fault.cause == "network")
-        return Served(why=_why(fault), absent=absent)
+        if fault.silent and time.monotonic() - started < net.fair_seconds:
+            return Served(why=brief_words(place.host))
+        return Served(why=_why(fault), absent=_absent(fault))
     try:
         return Served(handshake, read_chain(handshake.chain))
     except CertificateError as error:
         return Served(handshake, why=_("The certificate that is served cannot be read ({problem}).", problem=clean(str(error), 200)))
+
+
+def _absent(fault):
+    """Whether a failed handshake shows that no certificate is served: not where the reason is a way of ours that is missing,
+    nor where the server speaks TLS and only not with us."""
+    if fault.kind == "unreachable":
+        return fault.cause != "network"
+    return fault.kind != "tls" or fault.cause in ("no_tls", "unknown_name", "alert")
 
 
 def _why(fault):
@@ -115,7 +126,7 @@ def _why(fault):
     }
     if fault.kind in words:
         return words[fault.kind]
-    return _("No TLS handshake with the webmail address ({problem}).", problem=fault.detail or fault.kind)
+    return _("The webmail address shows no certificate: {cause}.", cause=tls_words(fault))
 
 
 # -- the verdict
@@ -150,8 +161,9 @@ def _nothing(reported, served, evidence):
         findings = [unknown("cert_unreadable", served.why, owner=Owner.HOST)]
     elif reported.missing and served.absent:
         message = _(
-            "There is no certificate for {host}: the portal knows none and none is served. Browsers cannot open the webmail.",
+            "The portal knows no certificate for {host}, and from outside none can be seen, so HTTPS does not work there. {why}",
             host=evidence["host"],
+            why=served.why,
         )
         fix = Fix(_("Issue a Let's Encrypt certificate for the webmail name on the server."))
         findings = [fail("cert_missing", message, owner=Owner.HOST, fix=fix)]

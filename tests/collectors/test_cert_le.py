@@ -4,6 +4,7 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import time
 
 import pytest
@@ -321,6 +322,31 @@ def test_nothing_reported_and_nothing_served_is_missing(tmp_path):
     assert (got.status, got.codes) == ("fail", ["cert_missing"])
     nowhere = visit(tmp_path, None, portal={"status": 404}, zone={"names": {}})
     assert (nowhere.status, nowhere.codes) == ("fail", ["cert_missing"])
+
+
+def test_nothing_is_said_to_be_served_where_nothing_was_dialled(tmp_path):
+    got = visit(tmp_path, None, portal={"status": 404}, zone={"names": {HOST: {"A": ["10.11.12.13"]}}})
+    assert (got.status, got.codes) == ("fail", ["cert_missing"])
+    assert "not public (10.11.12.13); nothing is dialled" in got.message
+
+
+def test_a_server_that_speaks_tls_and_only_not_with_us_may_have_a_certificate(tmp_path):
+    made = server_context(tmp_path, le())
+    with pytest.warns(DeprecationWarning):
+        made.minimum_version = made.maximum_version = ssl.TLSVersion.TLSv1
+    got = visit(tmp_path, le(), portal={"status": 404}, context=made)
+    assert (got.status, got.codes) == ("unknown", ["cert_unreachable"])
+    assert "TLS versions that are no longer safe" in got.message
+
+
+def test_silence_in_what_slow_name_servers_left_of_the_time_makes_nothing_missing(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as stalled:
+        url = f"https://{HOST}:{stalled.getsockname()[1]}/"
+        slow = {**ZONE, "rules": [{"name": HOST, "type": "AAAA", "action": "drop"}]}
+        got = visit(tmp_path, None, portal={"status": 404}, url=url, zone=slow, seconds=2.0)
+        assert (got.status, got.codes) == ("unknown", ["cert_unreachable"])
+        assert "too little time to answer" in got.message
+        assert visit(tmp_path, None, portal={"status": 404}, url=url, seconds=2.0).codes == ["cert_missing"]
 
 
 def test_nothing_reported_and_no_way_to_look_is_unknown(tmp_path):
