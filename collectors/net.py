@@ -154,7 +154,7 @@ class Net:
 
     @property
     def fair_seconds(self):
-        """Seconds for which web servers must have been waited for before their silence is held against them.
+        """Seconds that web servers must have had before the silence of one is held against it.
 
         Slow name servers take their time from the same check; what is left then may be too little for a good server too.
         """

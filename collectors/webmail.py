@@ -1,7 +1,5 @@
 """webmail_http: can a person open the webmail over HTTPS. GETs as a browser would make them, redirects included."""
 
-import time
-
 from .base import Action, Fault, Fix, Outcome, Owner, Record, check, fail, unknown
 from .net_dns import DnsFault
 from .net_http import WebFault
@@ -151,12 +149,11 @@ async def _get(place, addresses, net, hops):
     waited = sum(hop.ms_total for hop in hops) / 1000
     if net.seconds_left < LEAST_SECONDS:
         raise _Stop(_no_time_left(place, waited, net))
-    started = time.monotonic()
+    brief = waited + net.seconds_left < net.fair_seconds
     try:
         page = await net.fetch(place.url, addresses)
     except WebFault as fault:
         net.record_request({"url": place.url, **fault.evidence()})
-        brief = waited + time.monotonic() - started < net.fair_seconds
         raise _Stop(too_brief(place.host) if fault.silent and brief else fault_finding(fault, place)) from None
     net.record_request(page.evidence())
     return page

@@ -5,7 +5,6 @@ said of its trust, which hangs on the chain that a server sends along.
 """
 
 import asyncio
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -95,12 +94,12 @@ async def _served(net, place):
             return Served(why=why, absent=True)
         if net.seconds_left < LEAST_SECONDS:
             return Served(why=_("Looking up names took up the time of this check, so {host} was not asked.", host=place.host))
-        started = time.monotonic()
+        brief = net.seconds_left < net.fair_seconds
         handshake = await net.handshake(place.host, place.port, addresses)
     except Fault as fault:
         return Served(why=fault.message, fault=fault)
     except WebFault as fault:
-        if fault.silent and time.monotonic() - started < net.fair_seconds:
+        if fault.silent and brief:
             return Served(why=brief_words(place.host))
         return Served(why=_why(fault), absent=_absent(fault))
     try:
