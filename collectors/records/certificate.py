@@ -125,7 +125,7 @@ def _why(fault):
     }
     if fault.kind in words:
         return words[fault.kind]
-    return _("The webmail address shows no certificate: {cause}.", cause=tls_words(fault))
+    return _("No TLS connection with the webmail address: {cause}.", cause=tls_words(fault))
 
 
 # -- the verdict
@@ -167,7 +167,7 @@ def _nothing(reported, served, evidence):
         fix = Fix(_("Issue a Let's Encrypt certificate for the webmail name on the server."))
         findings = [fail("cert_missing", message, owner=Owner.HOST, fix=fix)]
     else:
-        findings = [unknown("cert_unreachable", _("No certificate could be looked at: {why}", why=served.why))]
+        findings = [unknown("cert_unreachable", _("No certificate could be looked at. {why}", why=served.why))]
     findings += [side.fault.finding() for side in (reported, served) if side.fault]
     return Outcome(findings[0].message, findings, evidence)
 
@@ -180,7 +180,7 @@ def _summary(leaf, reported, served, now):
         where = _("the one that is served")
     else:
         where = _("as it is served")
-    return _("{issuer}, days left: {days}, {where}", issuer=clean(leaf.issuer_name, 100), days=days, where=where)
+    return _("{issuer}, days left: {days}, {where}", issuer=leaf.issuer_name, days=days, where=where)
 
 
 # -- evidence

@@ -18,8 +18,9 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
+
+from collectors.text import clean
 
 MAX_CHAIN = 10  # certificates of one chain or file that are looked at
 SHOWN_NAMES = 50
@@ -58,14 +59,14 @@ class Certificate:
 
     @property
     def issuer_name(self):
-        """What people call the issuer: organisation and common name."""
-        return " ".join(dict.fromkeys([*self.issuer_organisations[:1], *self.issuer_common_names[:1]])) or self.issuer
+        """What people call the issuer: organisation and common name; short enough for a sentence."""
+        return clean(" ".join(dict.fromkeys([*self.issuer_organisations[:1], *self.issuer_common_names[:1]])) or self.issuer, 100)
 
 
 def read(der):
     """The certificate in these DER bytes; raises CertificateError where even its outline is broken."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # a negative serial is shown, not warned about
+        warnings.simplefilter("ignore", UserWarning)  # a negative serial or a name of 60,000 letters is shown, not warned about
         try:
             parsed = x509.load_der_x509_certificate(der)
         except _BROKEN as error:

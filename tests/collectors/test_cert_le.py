@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import time
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -424,6 +425,15 @@ def test_case_99_a_strange_certificate_is_shown_and_cut(tmp_path):
     assert shown["subject"] == "CN=<script>alert(1)</script>\\u202e"
     assert (len(shown["names"]), shown["names_in_all"]) == (50, 1501)
     assert len(json.dumps(got.evidence)) < 20_000
+
+
+def test_case_99_endless_names_leave_every_sentence_short():
+    made = authority().leaf(["x" * 20_000], common="y")
+    long = replace(read(made.cert.public_bytes(DER)), issuer_organisations=("o" * 20_000,), issuer_common_names=("c" * 20_000,))
+    shake = Handshake("192.0.2.1", False, 20, "", (long.der,), "TLSv1.3", 5)
+    outcome = judge(HOST, Reported(missing=True), Served(shake, (long, long)), now=now(), intermediates=Intermediates())
+    assert [f.code for f in outcome.findings] == ["cert_name_mismatch", "cert_untrusted", "cert_portal_missing"]
+    assert max(len(text) for text in (outcome.summary, *(f.message for f in outcome.findings))) < 400
 
 
 @pytest.mark.parametrize(

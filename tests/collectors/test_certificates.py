@@ -241,6 +241,11 @@ def test_case_99_ten_thousand_names_are_cut_in_the_evidence_and_still_count():
     assert len(json.dumps(shown)) < 4096
 
 
+def test_case_99_a_name_longer_than_x509_allows_is_read_without_a_warning(recwarn):
+    assert cert(common="n" * 5000).subject == "CN=" + "n" * 5000
+    assert not recwarn.list
+
+
 def test_case_99_a_negative_serial_number_is_shown(recwarn):
     got = patched(b"\x7a\xbc\xde\xf0\x12\x34\x56\x78", b"\xfa\xbc\xde\xf0\x12\x34\x56\x78", serial=0x7ABCDEF012345678)
     assert got.serial.startswith("-")
