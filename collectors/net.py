@@ -16,9 +16,10 @@ import dns.resolver
 from .addresses import is_reachable
 from .base import Fault
 from .net_dns import DnsClient, DnsFault, Limit, Lookup
-from .net_http import Fetched, Handshake, WebClient
+from .net_http import Fetched, Handshake, WebClient, WebFault
 from .net_portal import PortalAnswer, PortalClient
 from .net_tls import NO_DHE, SETUP_SECONDS
+from .pulse import Pulse
 from .text import _
 
 DNS_QUERIES = 120  # packets one audit may send to the resolver
@@ -233,21 +234,27 @@ class Net:
 
     async def handshake(self, host, port, addresses) -> Handshake:
         """A TLS handshake with `host`:`port` at one of these (checked) addresses, for its certificates. Raises net_http.WebFault."""
-        self._spend_request()
-        return await self._network.web.handshake(host, port, addresses, seconds=self.seconds_left)
+        return await self._listening(self._network.web.handshake(host, port, addresses, seconds=self.seconds_left))
 
     async def fetch(self, url, addresses) -> Fetched:
         """One GET of `url` at one of these (checked) addresses; a redirect is returned, not followed. Raises net_http.WebFault."""
-        self._spend_request()
-        return await self._network.web.fetch(url, addresses, seconds=self.seconds_left)
+        return await self._listening(self._network.web.fetch(url, addresses, seconds=self.seconds_left))
 
     def record_request(self, entry):
         """Keep a request (JSON data) in the evidence of this check."""
         self._requests.append(entry)
 
-    def _spend_request(self):
+    async def _listening(self, request):
+        """What the request comes to; a silence that it meets is marked where this process stood still meanwhile."""
         if not self._audit.http_limit.spend():
+            request.close()
             raise Budget("audit_limit", _("The limit of requests for one audit was reached, so not everything could be looked at."))
+        async with Pulse() as pulse:
+            try:
+                return await request
+            except WebFault as fault:
+                fault.deaf = fault.silent and pulse.stood_still
+                raise
 
 
 class _Resolver:

@@ -50,13 +50,13 @@ class WebFault(Exception):
     certificate (refused otherwise), too_large, no_tls, old_version, unknown_name, client_certificate, alert (the server ends
     the handshake without a reason), handshake (any other failure of it); for unreachable `host` (it, or a firewall before it,
     says so) or `network` (this machine has no route). `attempts`: (address, kind) of all dialled. `seconds`: for timeout, how long
-    it was waited for.
+    it was waited for. `deaf`: it may have answered, as our own process stood still.
     """
 
     def __init__(self, kind, *, address="", detail="", cause="", verify_code=0, seconds=0.0):
         self.kind, self.address, self.cause, self.verify_code, self.seconds = kind, address, cause, verify_code, seconds
         self.detail = detail if isinstance(detail, Text) else clean(detail, 300).rstrip(".")
-        self.attempts = ((address, kind),) if address else ()
+        self.attempts, self.deaf = ((address, kind),) if address else (), False
         super().__init__(f"{kind} {address} {self.detail}".strip())
 
     @property

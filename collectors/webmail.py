@@ -5,7 +5,7 @@ from .net_dns import DnsFault
 from .net_http import WebFault
 from .text import _
 from .web_place import NotAPlace, redirect_place, shown, start_place
-from .webmail_faults import fault_finding, too_brief
+from .webmail_faults import fault_finding, unheard
 from .webmail_page import judge
 
 MAX_REDIRECTS = 5
@@ -154,7 +154,9 @@ async def _get(place, addresses, net, hops):
         page = await net.fetch(place.url, addresses)
     except WebFault as fault:
         net.record_request({"url": place.url, **fault.evidence()})
-        raise _Stop(too_brief(place.host) if fault.silent and brief else fault_finding(fault, place)) from None
+        if fault.silent and (brief or fault.deaf):
+            raise _Stop(unknown("check_timeout", unheard(fault, place.host))) from None
+        raise _Stop(fault_finding(fault, place)) from None
     net.record_request(page.evidence())
     return page
 

@@ -28,13 +28,10 @@ def tls_words(fault) -> Text:
     return says.get(fault.cause, _("the TLS handshake fails ({detail})", detail=fault.detail))
 
 
-def too_brief(host):
-    """The finding for a server that did not answer in what slow lookups had left of the check's time."""
-    return unknown("check_timeout", brief_words(host))
-
-
-def brief_words(host) -> Text:
-    """That a server had too little time."""
+def unheard(fault, host) -> Text:
+    """Why a silence (a WebFault) says nothing of the server."""
+    if fault.deaf:
+        return _("This machine was too busy to hear whether {host} answered in time, so nothing is said of it.", host=host)
     return _("Looking up names took so long that {host} had too little time to answer, so nothing is said of it.", host=host)
 
 

@@ -14,7 +14,7 @@ from collectors.net_portal import PortalFault
 from collectors.standards.certificates import Certificate, CertificateError, Intermediates, describe, read_chain, read_pem
 from collectors.text import Text, _, clean
 from collectors.web_place import NotAPlace, start_place
-from collectors.webmail_faults import brief_words, tls_words
+from collectors.webmail_faults import tls_words, unheard
 
 from . import certificate_findings as findings_of
 
@@ -99,8 +99,8 @@ async def _served(net, place):
     except Fault as fault:
         return Served(why=fault.message, fault=fault)
     except WebFault as fault:
-        if fault.silent and brief:
-            return Served(why=brief_words(place.host))
+        if fault.silent and (brief or fault.deaf):
+            return Served(why=unheard(fault, place.host))
         return Served(why=_why(fault), absent=_absent(fault))
     try:
         return Served(handshake, read_chain(handshake.chain))

@@ -1,12 +1,15 @@
 """webmail_http where the network, or our own bound, ends the visit: whose fault it is decides the severity."""
 
+import asyncio
 import errno
+import time
 
 import pytest
 
 import collectors.net
 import collectors.net_tls
 import collectors.webmail
+from collectors.net_http import WebClient
 
 from .hostile_http import PATHS, Full, Hostile, answer
 from .visits import hostile, verdict, visit
@@ -58,6 +61,25 @@ def test_a_refusing_address_decides_nothing_while_another_had_too_little_time():
         result = visit(server, names=names, rules=[SILENT_AAAA], seconds=2.0)
         assert verdict(result) == ("unknown", ["check_timeout"])
         assert verdict(visit(server, names=names, seconds=2.0)) == ("fail", ["webmail_refused"])
+
+
+def test_silence_while_our_own_process_stood_still_is_not_held_against_the_webmail(monkeypatch):
+    async def stand_still():
+        await asyncio.sleep(0.1)
+        time.sleep(1.5)
+
+    async def fetch(self, url, addresses, *, seconds, fetch=WebClient.fetch):
+        still = asyncio.create_task(stand_still())
+        try:
+            return await fetch(self, url, addresses, seconds=1.0)
+        finally:
+            await still
+
+    monkeypatch.setattr(WebClient, "fetch", fetch)
+    with Hostile(mode="mute") as server:
+        result = visit(server, seconds=6.0)
+    assert verdict(result) == ("unknown", ["check_timeout"])
+    assert "This machine was too busy" in str(result.message)
 
 
 def test_redirects_that_take_up_the_time_are_the_webmails_own(hostile, monkeypatch):
