@@ -215,17 +215,22 @@ def is_staging(cert):
 
 
 def issued(parent, child):
-    """Whether `parent` signed `child`: names in line and signature right; by the names alone where the algorithm is out of use
-    or the key absurd (strangers choose both, and a chain of them would stop everything else for a second)."""
-    if child.issuer != parent.subject or not parent.may_verify:
-        return child.issuer == parent.subject
+    """Whether `parent` signed `child`: names in line and signature right.
+
+    What cannot be checked, or not by an absurd key (strangers choose it, and a chain of them would stop everything else for
+    a second), counts only of a certificate and itself: by its name alone another could pass for a public authority's.
+    """
+    if child.issuer != parent.subject:
+        return False
     try:
-        child.parsed.verify_directly_issued_by(parent.parsed)
+        if parent.may_verify:
+            child.parsed.verify_directly_issued_by(parent.parsed)
+            return True
     except UnsupportedAlgorithm:
-        return child.issuer == parent.subject
+        pass
     except (InvalidSignature, *_BROKEN):
         return False
-    return True
+    return parent.sha256 == child.sha256
 
 
 def is_self_signed(cert):

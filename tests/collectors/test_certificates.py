@@ -15,6 +15,7 @@ from collectors.standards.certificates import (
     Intermediates,
     covers,
     fraction_left,
+    is_self_signed,
     issued,
     name_covers,
     path,
@@ -127,16 +128,23 @@ def dsa_key(bits):
         (dsa_key(3072), False),
     ],
 )
-def test_what_an_absurd_key_signed_is_told_by_names_as_ten_such_checks_would_take_a_second(numbers, checked):
+def test_an_absurd_key_checks_nothing_as_ten_such_checks_would_take_a_second(numbers, checked):
     got = cert(key=SimpleNamespace(public_key=numbers.public_key), common="x")
-    child = replace(got, issuer=got.subject, parsed=None)  # to check its signature would raise an AttributeError
+    itself = replace(got, issuer=got.subject, parsed=None)  # to check its signature would raise an AttributeError
     assert got.may_verify is checked
     if checked:
         with pytest.raises(AttributeError):
-            issued(got, child)
+            is_self_signed(itself)
     else:
-        assert issued(got, child)
-        assert not issued(got, replace(child, issuer="CN=another"))
+        assert is_self_signed(itself)
+        assert not issued(got, replace(itself, sha256="another"))
+
+
+def test_a_certificate_that_only_bears_the_name_of_the_authority_is_not_taken_for_it():
+    leaf, impostor = authority().leaf(["webmail.kunde.test"]), dsa_key(3072)
+    real = read(leaf.behind[0].public_bytes(DER))
+    fake = replace(cert(key=SimpleNamespace(public_key=impostor.public_key)), subject=real.subject)
+    assert path(leaf.read, [fake, real]) == (leaf.read, real)
 
 
 def test_self_signed_is_a_signature_and_not_a_name():
