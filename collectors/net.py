@@ -16,8 +16,10 @@ import dns.resolver
 from .addresses import is_reachable
 from .base import Fault
 from .net_dns import DnsClient, DnsFault, Limit, Lookup
-from .net_http import Fetched, Handshake, WebClient
+from .net_http import Fetched, Handshake, WebClient, WebFault
 from .net_portal import PortalAnswer, PortalClient
+from .net_tls import NO_DHE, SETUP_SECONDS
+from .pulse import Pulse
 from .text import _
 
 DNS_QUERIES = 120  # packets one audit may send to the resolver
@@ -92,6 +94,7 @@ class Network:
 def trusted_context(ca_file=""):
     """An SSL context that trusts certifi's authorities and those in `ca_file`, and judges names as browsers do."""
     context = ssl.create_default_context(cafile=certifi.where())
+    context.set_ciphers(f"@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM:{NO_DHE}")
     if ca_file:
         context.load_verify_locations(ca_file)
     context.hostname_checks_common_name = False
@@ -149,6 +152,14 @@ class Net:
     def seconds_left(self):
         """Seconds that requests of this check may still take, so that it ends with a verdict and not by time-out."""
         return max(0.05, self._audit.check_seconds * 0.9 - (time.monotonic() - self._started))
+
+    @property
+    def fair_seconds(self):
+        """Seconds that web servers must have had before the silence of one is held against it.
+
+        Slow name servers take their time from the same check; what is left then may be too little for a good server too.
+        """
+        return min(0.4 * self._audit.check_seconds, 0.8 * SETUP_SECONDS)
 
     def seen(self):
         """What was asked and what came back, as evidence."""
@@ -223,21 +234,27 @@ class Net:
 
     async def handshake(self, host, port, addresses) -> Handshake:
         """A TLS handshake with `host`:`port` at one of these (checked) addresses, for its certificates. Raises net_http.WebFault."""
-        self._spend_request()
-        return await self._network.web.handshake(host, port, addresses, seconds=self.seconds_left)
+        return await self._listening(self._network.web.handshake(host, port, addresses, seconds=self.seconds_left))
 
     async def fetch(self, url, addresses) -> Fetched:
         """One GET of `url` at one of these (checked) addresses; a redirect is returned, not followed. Raises net_http.WebFault."""
-        self._spend_request()
-        return await self._network.web.fetch(url, addresses, seconds=self.seconds_left)
+        return await self._listening(self._network.web.fetch(url, addresses, seconds=self.seconds_left))
 
     def record_request(self, entry):
         """Keep a request (JSON data) in the evidence of this check."""
         self._requests.append(entry)
 
-    def _spend_request(self):
+    async def _listening(self, request):
+        """What the request comes to; a silence that it meets is marked where this process stood still meanwhile."""
         if not self._audit.http_limit.spend():
+            request.close()
             raise Budget("audit_limit", _("The limit of requests for one audit was reached, so not everything could be looked at."))
+        async with Pulse() as pulse:
+            try:
+                return await request
+            except WebFault as fault:
+                fault.deaf = fault.silent and pulse.stood_still
+                raise
 
 
 class _Resolver:

@@ -14,7 +14,7 @@ import httpcore
 
 from .net_tls import SETUP_SECONDS, Handshake, WebFault, derived_contexts, dial, inspect, open_streams, stream_fault
 from .page import page_text, page_title
-from .text import clean, show_bytes
+from .text import _, clean, show_bytes
 from .unpack import BadEncoding, Unpacker
 
 USER_AGENT = "LigboxAudit/1.0 (read-only mail domain audit{contact})"
@@ -110,8 +110,7 @@ class WebClient:
                 response = await connection.handle_async_request(request)
                 return await self._read(url, response, backend)
         except TimeoutError:
-            detail = f"waiting for the {backend.stage}"
-            raise WebFault("timeout", address=backend.address, detail=detail, seconds=seconds) from None
+            raise WebFault("timeout", address=backend.address, detail=backend.waiting_for(), seconds=seconds) from None
         except httpcore.ProtocolError as error:
             raise backend.protocol_fault(error) from None
         finally:
@@ -121,10 +120,10 @@ class WebClient:
         backend.headers_are_in()
         names = [(name.lower(), value) for name, value in response.headers]
         if not 200 <= response.status <= 599:
-            raise WebFault("protocol", address=backend.address, detail=f"{response.status} is not an HTTP status")
+            raise WebFault("protocol", address=backend.address, detail=_("{status} is not an HTTP status", status=response.status))
         locations = {value for name, value in names if name == b"location"}
         if len(locations) > 1:
-            raise WebFault("protocol", address=backend.address, detail="several different Location headers")
+            raise WebFault("protocol", address=backend.address, detail=_("several different Location headers"))
         location = locations.pop().decode("latin-1")[:KEPT_LOCATION] if locations else None
         codings = b", ".join(value for name, value in names if name == b"content-encoding").decode("latin-1")
         redirect = location is not None and 300 <= response.status < 400  # its body is for nobody
@@ -134,7 +133,7 @@ class WebClient:
                 await _collect(response.stream, unpacker)
             body = unpacker.finish()
         except BadEncoding as error:
-            raise WebFault("protocol", address=backend.address, detail=str(error)) from None
+            raise WebFault("protocol", address=backend.address, detail=error.message) from None
         return Fetched(
             url=url,
             status=response.status,
@@ -210,10 +209,21 @@ class PinnedBackend(httpcore.AsyncNetworkBackend):
     def headers_are_in(self):
         self.stage, self.allowance = "body", MAX_WIRE
 
+    def waiting_for(self):
+        """What was waited for when the time was over, a Text."""
+        if self.stage == "connection":
+            return _("waiting for the connection")
+        return _("waiting for the headers") if self.stage == "headers" else _("waiting for the rest of the page")
+
+    def too_much(self):
+        """The fault of an answer that goes on beyond its allowance."""
+        says = _("the headers did not end within the limit") if self.stage == "headers" else _("the page did not end within the limit")
+        return WebFault("protocol", address=self.address, detail=says)
+
     def protocol_fault(self, error):
         """The WebFault for what h11 refused: not HTTP, or a connection that closed before the message was whole."""
         if self.start and not b"HTTP/".startswith(self.start[:5]):
-            return WebFault("protocol", address=self.address, detail=f"it does not begin like HTTP: {show_bytes(self.start)}")
+            return WebFault("protocol", address=self.address, detail=_("it begins with “{start}”", start=show_bytes(self.start)))
         words = str(error).split(": bytearray")[0].rstrip(".")  # h11 ends some of its sentences with the bytes themselves
         return WebFault("reset" if self.ended else "protocol", address=self.address, detail=words)
 
@@ -241,11 +251,11 @@ class _Stream(httpcore.AsyncNetworkStream):
     async def read(self, max_bytes, timeout=None):
         allowance = self.backend.allowance
         if allowance <= 0:
-            raise WebFault("protocol", address=self.dialled.address, detail=f"the {self.backend.stage} did not end within the limit")
+            raise self.backend.too_much()
         try:
             data = await self.reader.read(min(max_bytes, allowance))
         except OSError as error:
-            raise stream_fault(error, self.dialled.address, "before the answer was complete") from None
+            raise stream_fault(error, self.dialled.address, _("before the answer was complete")) from None
         self.backend.arrived(data)
         return data
 
@@ -256,7 +266,7 @@ class _Stream(httpcore.AsyncNetworkStream):
             self.writer.write(buffer)
             await self.writer.drain()
         except OSError as error:
-            raise stream_fault(error, self.dialled.address, "before the request was sent") from None
+            raise stream_fault(error, self.dialled.address, _("before the request was sent")) from None
 
     async def aclose(self):
         if self.writer:

@@ -5,6 +5,7 @@ from it: no redirect is followed, no proxy of the environment is used, and the t
 """
 
 import asyncio
+import hashlib
 import logging
 import re
 import socket
@@ -15,24 +16,18 @@ from urllib.parse import quote
 
 import httpx
 
-from .base import Fault
 from .portal_answers import Misshapen, retry_after, shaped
+from .portal_breaker import FAILURES, PAUSE_SECONDS, Breaker, Caller, PortalFault
 from .text import _, clean
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1024 * 1024  # bytes of one answer
 AT_ONCE = 8  # requests on their way to one portal
-FAILURES = 5  # transport failures in a row after which a portal is left alone
-PAUSE_SECONDS = 30.0
-LONGEST_PAUSE_SECONDS = 3600.0  # whatever Retry-After says
 _TOKEN = re.compile(r"[\x21-\x7e]*")
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ligbox-audit/1.0"}
 
-
-class PortalFault(Fault):
-    """The portal did not give an answer: portal_not_configured, portal_timeout, portal_unreachable (also TLS),
-    portal_auth (401, 403), portal_error (any other code) or portal_bad_response (not what was agreed)."""
+__all__ = ["AT_ONCE", "FAILURES", "MAX_BODY", "PortalAnswer", "PortalClient", "PortalFault"]
 
 
 @dataclass(frozen=True)
@@ -53,55 +48,16 @@ class PortalAnswer:
         return {**seen, "answer": data} if self.found else {**seen, "detail": clean(self.detail, 500)}
 
 
-class Breaker:
-    """Whether one portal is worth asking. After FAILURES transport failures in a row the last fault answers for it
-    for PAUSE_SECONDS; then one request is let through as a probe, and what becomes of it decides for the rest."""
-
-    def __init__(self, clock):
-        self._clock = clock
-        self._failures, self._until, self._fault, self._probing = 0, None, None, False
-
-    def admit(self):
-        """Raise the last fault while the portal is left alone; returns True if this request is the probe."""
-        if self._until is None:
-            return False
-        left = self._until - self._clock()
-        if left > 0 or self._probing:
-            seconds = max(1, round(left))
-            again = _("{reason} It will be asked again in {seconds} s.", reason=self._fault.message, seconds=seconds)
-            raise PortalFault(self._fault.code, again)
-        self._probing = True
-        return True
-
-    def probe_ended(self):
-        """The probe is over, whether it came to a result or was cancelled."""
-        self._probing = False
-
-    def failed(self, fault):
-        """A request came to nothing on its way."""
-        self._failures += 1
-        if self._failures >= FAILURES:
-            self._pause(fault, PAUSE_SECONDS)
-
-    def answered(self):
-        """Any HTTP answer, whatever it says: the portal is there."""
-        self._failures, self._until, self._fault = 0, None, None
-
-    def told_to_wait(self, fault, seconds):
-        """The portal itself asks for a pause."""
-        self._pause(fault, min(seconds, LONGEST_PAUSE_SECONDS))
-
-    def _pause(self, fault, seconds):
-        if self._until is None:
-            log.warning("the portal is left alone for %d s: %s", seconds, fault.code)
-        self._fault, self._until = fault, self._clock() + seconds
-
-
 class _Portal:
     """What one process keeps of one portal, by its origin."""
 
     def __init__(self, clock):
-        self.breaker, self.slots, self.refused = Breaker(clock), asyncio.Semaphore(AT_ONCE), False
+        self.breaker, self.slots = Breaker(clock), asyncio.Semaphore(AT_ONCE)
+        self._callers: dict[bytes, Caller] = {}
+
+    def caller(self, token):
+        """The `Caller` of a token, which itself is not kept."""
+        return self._callers.setdefault(hashlib.sha256(token.encode()).digest(), Caller())
 
 
 class PortalClient:
@@ -111,20 +67,22 @@ class PortalClient:
         """`paths`: what is asked → path below `portal_url` with `{domain}` in it."""
         self._paths, self._clock, self._context = paths, clock, context
         self._portals: dict[str, _Portal] = {}
-        self._transport, self._loop = None, None
+        self._transport, self._fresh, self._loop = None, None, None
 
     async def get(self, portal_url, token, what, domain, *, seconds) -> PortalAnswer:
         """The portal's answer within `seconds`, waiting for a free slot included. Raises PortalFault."""
         url, headers = self._url(portal_url, what, domain), _headers(token)
-        transport = self._open()
+        self._open()
         portal = self._portals.setdefault(f"{url.scheme}://{url.netloc.decode('ascii')}", _Portal(self._clock))
-        breaker, started, sent = portal.breaker, time.monotonic(), False
+        breaker, caller, started, sent = portal.breaker, portal.caller(token), time.monotonic(), False
+        caller.admit(self._clock())
         probe = breaker.admit()
         try:
             async with asyncio.timeout(seconds), portal.slots:
+                caller.admit(self._clock())
                 probe = probe or breaker.admit()  # it may have failed for the others while this one waited
                 sent = True
-                response, body = await _exchange(transport, httpx.Request("GET", url, headers=headers))
+                response, body = await _exchange(self._transport, self._fresh, httpx.Request("GET", url, headers=headers))
         except TimeoutError:
             fault = PortalFault("portal_timeout", _("The portal did not answer within {seconds} s.", seconds=f"{seconds:.3g}"))
             if sent:
@@ -140,7 +98,7 @@ class PortalClient:
             if probe:
                 breaker.probe_ended()
         breaker.answered()
-        self._refuse(portal, response)
+        self._refuse(portal, caller, response)
         try:
             answer = shaped(what, response.status_code, _text(body), domain)
         except Misshapen as error:
@@ -152,9 +110,10 @@ class PortalClient:
 
     async def close(self):
         """Close the connections of the running loop; those of an earlier loop went with it."""
-        transport, loop, self._transport = self._transport, self._loop, None
-        if transport is not None and loop is asyncio.get_running_loop():
-            await transport.aclose()
+        transports, loop, self._transport = (self._transport, self._fresh), self._loop, None
+        if transports[0] is not None and loop is asyncio.get_running_loop():
+            for transport in transports:
+                await transport.aclose()
 
     def _url(self, portal_url, what, domain):
         if not portal_url:
@@ -172,23 +131,28 @@ class PortalClient:
         loop = asyncio.get_running_loop()
         if self._transport is None or self._loop is not loop:
             self._context = self._context or ssl.create_default_context()
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=AT_ONCE * 4, keepalive_expiry=30)
-            self._transport = httpx.AsyncHTTPTransport(verify=self._context, trust_env=False, limits=limits)
+            self._transport, self._fresh = (
+                httpx.AsyncHTTPTransport(
+                    verify=self._context,
+                    trust_env=False,
+                    limits=httpx.Limits(max_connections=None, max_keepalive_connections=kept, keepalive_expiry=30),
+                )
+                for kept in (AT_ONCE * 4, 0)
+            )
             self._loop = loop
             for portal in self._portals.values():
                 portal.slots = asyncio.Semaphore(AT_ONCE)
-        return self._transport
 
-    def _refuse(self, portal, response):
+    def _refuse(self, portal, caller, response):
         """Raise the fault of an answer that is neither 200 nor 404."""
         status = response.status_code
         if status in (401, 403):
-            if not portal.refused:  # said once, not once a domain
+            if not caller.refused:  # said once, not once a domain
                 log.warning("a portal refuses the tenant's token (HTTP %d)", status)
-            portal.refused = True
+            caller.refused = True
             message = _("The portal refused the tenant's token (HTTP {status}); save a valid token at the tenant.", status=status)
             raise PortalFault("portal_auth", message)
-        portal.refused = False
+        caller.refused = False
         if 300 <= status < 400:
             message = _("The portal answered with a redirect, which is not followed (HTTP {status}).", status=status)
             raise PortalFault("portal_error", message)
@@ -196,9 +160,9 @@ class PortalClient:
             return
         fault = PortalFault("portal_error", _("The portal answered with an error (HTTP {status}).", status=status))
         wait = retry_after(response.headers.get("Retry-After")) if status in (429, 503) else None
-        if wait is None and status == 429:
-            wait = PAUSE_SECONDS
-        if wait:
+        if status == 429:
+            caller.told_to_wait(fault, PAUSE_SECONDS if wait is None else wait, self._clock())
+        elif wait:
             portal.breaker.told_to_wait(fault, wait)
         raise fault
 
@@ -210,20 +174,21 @@ def _headers(token):
     return {**_HEADERS, "Authorization": f"Bearer {token}"} if token else _HEADERS
 
 
-async def _exchange(transport, request):
-    """(response, body). A kept connection that the portal has just closed says nothing about it: one second try.
+async def _exchange(transport, fresh, request):
+    """(response, body). A kept connection that the portal has just closed says nothing about it: one second try, over
+    `fresh`, which keeps none; the other kept ones may have gone the same way.
 
-    The transport is used without an httpx client around it: it knows no cookies, redirects and credentials of URLs.
+    A transport is used without an httpx client around it: it knows no cookies, redirects and credentials of URLs.
     """
-    for retry in (True, False):
+    for way in (transport, fresh):
         response = None
         try:
-            response = await transport.handle_async_request(request)
+            response = await way.handle_async_request(request)
             return response, await _body(response)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError) as error:
             if _is_not_http(error):
                 raise PortalFault("portal_bad_response", _("What answers at the portal's address does not speak HTTP.")) from None
-            if retry and response is None:
+            if way is transport and response is None:
                 continue
             message = _("The portal closed the connection before its answer was complete.")
             raise PortalFault("portal_unreachable", message) from None

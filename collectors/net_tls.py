@@ -11,11 +11,12 @@ import time
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from .text import clean
+from .text import Text, _, clean
 
 SETUP_SECONDS = 5.0  # connecting and TLS together
 MAX_DIALLED = 4  # addresses of one host that are tried
 OUT_OF_DATE = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, …_HAS_EXPIRED
+NO_DHE = "!kDHE"  # browsers offer none, and with a group of its own choosing a server makes one handshake cost a second of our loop
 NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module does not name
 
 # X509_V_ERR_… as OpenSSL numbers them (openssl/x509_vfy.h)
@@ -33,6 +34,10 @@ _REASONS = {
     "TLSV1_ALERT_PROTOCOL_VERSION": "old_version",
     "TLSV1_UNRECOGNIZED_NAME": "unknown_name",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "client_certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "alert",  # what servers without a certificate for the name say, too
+    "TLSV1_ALERT_INTERNAL_ERROR": "alert",
+    "TLSV1_ALERT_ACCESS_DENIED": "alert",
+    "EXCESSIVE_MESSAGE_SIZE": "too_large",
 }
 
 
@@ -42,16 +47,22 @@ class WebFault(Exception):
     `kind`: refused, timeout, reset, tls, protocol (what came is not HTTP as it may be), unreachable (no route to the host),
     blocked (an address that must not be dialled). `cause`: for tls one of expired, not_yet_valid, self_signed, untrusted
     (issuer unknown or intermediate missing), not_a_ca, wrong_purpose, revoked, name_mismatch, weak_key, weak_signature,
-    certificate (refused otherwise), no_tls, old_version, unknown_name, client_certificate, handshake; for unreachable
-    `host` (it, or a firewall before it, says so) or `network` (this machine has no route). `attempts`: (address, kind) of all
-    dialled. `seconds`: for timeout, how long it was waited for.
+    certificate (refused otherwise), too_large, no_tls, old_version, unknown_name, client_certificate, alert (the server ends
+    the handshake without a reason), handshake (any other failure of it); for unreachable `host` (it, or a firewall before it,
+    says so) or `network` (this machine has no route). `attempts`: (address, kind) of all dialled. `seconds`: for timeout, how long
+    it was waited for. `deaf`: it may have answered, as our own process stood still.
     """
 
     def __init__(self, kind, *, address="", detail="", cause="", verify_code=0, seconds=0.0):
         self.kind, self.address, self.cause, self.verify_code, self.seconds = kind, address, cause, verify_code, seconds
-        self.detail = clean(detail, 300).rstrip(".")
-        self.attempts = ((address, kind),) if address else ()
+        self.detail = detail if isinstance(detail, Text) else clean(detail, 300).rstrip(".")
+        self.attempts, self.deaf = ((address, kind),) if address else (), False
         super().__init__(f"{kind} {address} {self.detail}".strip())
+
+    @property
+    def silent(self):
+        """True where an address did not answer in time: whether it had enough of it is for the check to say."""
+        return self.kind == "timeout" or any(kind == "timeout" for _address, kind in self.attempts)
 
     def evidence(self):
         """JSON data: what went wrong, and where."""
@@ -106,7 +117,7 @@ async def dial(addresses, port, *, reachable, seconds):
             async with asyncio.timeout(share):
                 return Dialled(await _connect(address, port, reachable), address, tuple(failed))
         except TimeoutError:
-            failed.append(WebFault("timeout", address=address, detail="waiting for the connection", seconds=share))
+            failed.append(WebFault("timeout", address=address, detail=_("waiting for the connection"), seconds=share))
         except OSError as error:
             failed.append(_socket_fault(error, address))
     if not failed:
@@ -148,15 +159,15 @@ async def open_streams(dialled, *, context=None, host=None, seconds, limit=2**16
         async with asyncio.timeout(seconds):
             return await asyncio.open_connection(sock=dialled.sock, ssl=context, server_hostname=host if context else None, limit=limit)
     except TimeoutError:
-        raise WebFault("timeout", address=address, detail="waiting for the TLS handshake", seconds=seconds) from None
+        raise WebFault("timeout", address=address, detail=_("waiting for the TLS handshake"), seconds=seconds) from None
     except OSError as error:  # an ssl.SSLError is one
-        raise stream_fault(error, address, "during the TLS handshake") from None
+        raise stream_fault(error, address, _("during the TLS handshake")) from None
     except ValueError as error:  # a name that cannot be sent as SNI
         raise WebFault("tls", address=address, cause="handshake", detail=str(error)) from None
 
 
 def stream_fault(error, address, when):
-    """The WebFault for an OSError (an ssl.SSLError too) on an open connection."""
+    """The WebFault for an OSError (an ssl.SSLError too) on an open connection; `when` is a Text."""
     if isinstance(error, ssl.SSLCertVerificationError):
         cause = _CAUSES.get(error.verify_code, "certificate")
         return WebFault("tls", address=address, cause=cause, detail=error.verify_message, verify_code=error.verify_code)
@@ -164,7 +175,7 @@ def stream_fault(error, address, when):
         reason = error.reason or ""
         detail = reason.replace("_", " ").lower() or str(error)
         return WebFault("tls", address=address, cause=_REASONS.get(reason, "handshake"), detail=detail)
-    return WebFault("reset", address=address, detail=f"the connection was closed {when}")
+    return WebFault("reset", address=address, detail=when)
 
 
 def derived_contexts(context):
@@ -179,12 +190,12 @@ def derived_contexts(context):
         if authorities:
             chain.load_verify_locations(cadata=authorities)
         chain.verify_flags = context.verify_flags
-        chain.set_ciphers("DEFAULT:@SECLEVEL=1")  # a 1024-bit key is the certificate check's to judge, not the chain's
+        chain.set_ciphers(f"DEFAULT:{NO_DHE}:@SECLEVEL=1")  # a 1024-bit key is the certificate check's to judge, not the chain's
     trust.verify_flags |= NO_CHECK_TIME
     anything = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anything.check_hostname = False
     anything.verify_mode = ssl.CERT_NONE
-    anything.set_ciphers("DEFAULT:@SECLEVEL=0")
+    anything.set_ciphers(f"DEFAULT:{NO_DHE}:@SECLEVEL=0")
     return dated, trust, anything
 
 

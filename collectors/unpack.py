@@ -2,13 +2,19 @@
 
 import zlib
 
+from .text import Text, _
+
 MAX_BODY = 256 * 1024
 MAX_RATIO = 20  # times, beyond the first 64 KiB that come out
 FREE_OUTPUT = 64 * 1024
 
 
 class BadEncoding(ValueError):
-    """The body is packed in a way that is not read: several codings on top of each other, or broken data."""
+    """The body is packed in a way that is not read: several codings on top of each other, or broken data; `message` says which."""
+
+    def __init__(self, message: Text):
+        super().__init__(str(message))
+        self.message = message
 
 
 class Unpacker:
@@ -20,7 +26,7 @@ class Unpacker:
     def __init__(self, coding=""):
         codings = [c for c in (part.strip().lower() for part in coding.split(",")) if c and c != "identity"]
         if len(codings) > 1:
-            raise BadEncoding("several content codings on top of each other")
+            raise BadEncoding(_("several content codings on top of each other"))
         self.coding = codings[0] if codings else ""
         self._packed = self.coding in ("gzip", "x-gzip", "deflate")
         self._zlib = zlib.decompressobj(31) if self._packed and self.coding != "deflate" else None
@@ -52,10 +58,10 @@ class Unpacker:
         try:
             self._out += self._zlib.decompress(piece, room)
         except zlib.error as error:
-            raise BadEncoding(f"the {self.coding} data is broken") from error
+            raise BadEncoding(_("the {coding} data is broken", coding=self.coding)) from error
 
     def finish(self):
         """The body, at most MAX_BODY bytes."""
         if self._packed and self._in and not self.full and not (self._zlib and self._zlib.eof):
-            raise BadEncoding(f"the {self.coding} data ends too early")
+            raise BadEncoding(_("the {coding} data ends too early", coding=self.coding))
         return bytes(self._out[:MAX_BODY])

@@ -74,6 +74,8 @@ def _place(url, host_name):
         host = host_name(parts.hostname or "")
     except DomainError:
         raise NotAPlace(_("{host} is not the name of a public host", host=parts.hostname or "?")) from None
+    if port == 0:
+        raise NotAPlace(_("port {port}", port=port))
     port = _DEFAULT_PORTS[parts.scheme] if port is None else port
     suffix = "" if port == _DEFAULT_PORTS[parts.scheme] else f":{port}"
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")

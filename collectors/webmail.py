@@ -5,12 +5,12 @@ from .net_dns import DnsFault
 from .net_http import WebFault
 from .text import _
 from .web_place import NotAPlace, redirect_place, shown, start_place
-from .webmail_faults import fault_finding
+from .webmail_faults import fault_finding, unheard
 from .webmail_page import judge
 
 MAX_REDIRECTS = 5
 REDIRECTS = {301, 302, 303, 307, 308}
-LEAST_SECONDS = 0.3  # with less time than this left, silence says nothing about the server
+LEAST_SECONDS = 0.3  # with less time than this left, nothing is asked any more
 
 
 class _Stop(Exception):
@@ -58,7 +58,7 @@ async def _visit(start, target, net, hops, evidence):
             addresses = await _redirect_addresses(place.host, net)
         else:
             addresses = await _start_addresses(place.host, target, net, evidence)
-        hops.append(await _get(place, addresses, net))
+        hops.append(await _get(place, addresses, net, hops))
         if hops[-1].status not in REDIRECTS:
             return
         seen.add(place.url)
@@ -144,18 +144,30 @@ def _type_of(address):
     return "AAAA" if ":" in address else "A"
 
 
-async def _get(place, addresses, net):
+async def _get(place, addresses, net, hops):
     """One GET, recorded; raises _Stop for what a failed connection says of the server."""
+    waited = sum(hop.ms_total for hop in hops) / 1000
     if net.seconds_left < LEAST_SECONDS:
-        says = _("Looking up names took up the time of this check, so {host} was not asked.", host=place.host)
-        raise _Stop(unknown("check_timeout", says))
+        raise _Stop(_no_time_left(place, waited, net))
+    brief = waited + net.seconds_left < net.fair_seconds
     try:
         page = await net.fetch(place.url, addresses)
     except WebFault as fault:
         net.record_request({"url": place.url, **fault.evidence()})
+        if fault.silent and (brief or fault.deaf):
+            raise _Stop(unknown("check_timeout", unheard(fault, place.host))) from None
         raise _Stop(fault_finding(fault, place)) from None
     net.record_request(page.evidence())
     return page
+
+
+def _no_time_left(place, waited, net):
+    """The finding where the time is over before `place` was asked: whoever took it up decides."""
+    if waited < net.fair_seconds:
+        return unknown("check_timeout", _("Looking up names took up the time of this check, so {host} was not asked.", host=place.host))
+    says = _("The webmail's redirects took {seconds} s and led to no page, so people give up. Check the load of the server.",
+             seconds=round(waited, 1))  # fmt: skip
+    return fail("webmail_timeout", says, owner=Owner.HOST)
 
 
 def _next(start, place, page):

@@ -4,7 +4,8 @@ from .base import Owner, fail, unknown
 from .text import Text, _
 
 
-def _tls_words(cause) -> Text:
+def tls_words(fault) -> Text:
+    """Why no TLS connection came about (a WebFault of kind tls), in words that go behind a colon."""
     says: dict[str, Text] = {
         "expired": _("its certificate, or an intermediate one, has expired"),
         "not_yet_valid": _("its certificate, or an intermediate one, is not valid yet"),
@@ -16,12 +17,22 @@ def _tls_words(cause) -> Text:
         "name_mismatch": _("its certificate is for another name"),
         "weak_key": _("its certificate has too short a key"),
         "weak_signature": _("its certificate has a signature that is no longer safe"),
+        "too_large": _("its certificates are larger than clients accept"),
         "no_tls": _("the server does not speak TLS on this port"),
         "old_version": _("the server offers only TLS versions that are no longer safe"),
         "unknown_name": _("the server knows no certificate for this name"),
         "client_certificate": _("the server asks visitors for a certificate"),
+        "alert": _("the server ends the TLS handshake with an error"),
+        "certificate": _("its certificate is refused ({detail})", detail=fault.detail),
     }
-    return says.get(cause, _("no encrypted connection came about"))
+    return says.get(fault.cause, _("the TLS handshake fails ({detail})", detail=fault.detail))
+
+
+def unheard(fault, host) -> Text:
+    """Why a silence (a WebFault) says nothing of the server."""
+    if fault.deaf:
+        return _("This machine was too busy to hear whether {host} answered in time, so nothing is said of it.", host=host)
+    return _("Looking up names took so long that {host} had too little time to answer, so nothing is said of it.", host=host)
 
 
 def fault_finding(fault, place):
@@ -44,8 +55,8 @@ def fault_finding(fault, place):
             return fail("webmail_reset", says, owner=Owner.HOST)
         case "tls":
             says = _(
-                "{host} cannot be opened over HTTPS: {cause} ({detail}). Browsers warn and stop. Correct the proxy's certificate or TLS.",
-                cause=_tls_words(fault.cause),
+                "{host} cannot be opened over HTTPS: {cause}. Browsers warn and stop. Correct the proxy's certificate or TLS.",
+                cause=tls_words(fault),
                 **seen,
             )
             return fail("webmail_tls", says, owner=Owner.HOST)

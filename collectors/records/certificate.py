@@ -14,10 +14,11 @@ from collectors.net_portal import PortalFault
 from collectors.standards.certificates import Certificate, CertificateError, Intermediates, describe, read_chain, read_pem
 from collectors.text import Text, _, clean
 from collectors.web_place import NotAPlace, start_place
+from collectors.webmail_faults import tls_words, unheard
 
 from . import certificate_findings as findings_of
 
-LEAST_SECONDS = 0.3  # with less time than this left, silence says nothing about the server
+LEAST_SECONDS = 0.3  # with less time than this left, nothing is asked any more
 INTERMEDIATES = Intermediates()  # what this process has learnt of public authorities; no domain's data
 
 
@@ -93,17 +94,26 @@ async def _served(net, place):
             return Served(why=why, absent=True)
         if net.seconds_left < LEAST_SECONDS:
             return Served(why=_("Looking up names took up the time of this check, so {host} was not asked.", host=place.host))
+        brief = net.seconds_left < net.fair_seconds
         handshake = await net.handshake(place.host, place.port, addresses)
     except Fault as fault:
         return Served(why=fault.message, fault=fault)
     except WebFault as fault:
-        # "unreachable" for want of a route of our own is about us; all else is what anybody meets there
-        absent = not (fault.kind == "unreachable" and fault.cause == "network")
-        return Served(why=_why(fault), absent=absent)
+        if fault.silent and (brief or fault.deaf):
+            return Served(why=unheard(fault, place.host))
+        return Served(why=_why(fault), absent=_absent(fault))
     try:
         return Served(handshake, read_chain(handshake.chain))
     except CertificateError as error:
         return Served(handshake, why=_("The certificate that is served cannot be read ({problem}).", problem=clean(str(error), 200)))
+
+
+def _absent(fault):
+    """Whether a failed handshake shows that no certificate is served: not where the reason is a way of ours that is missing,
+    nor where the server speaks TLS and only not with us."""
+    if fault.kind == "unreachable":
+        return fault.cause != "network"
+    return fault.kind != "tls" or fault.cause in ("no_tls", "unknown_name", "alert")
 
 
 def _why(fault):
@@ -115,7 +125,7 @@ def _why(fault):
     }
     if fault.kind in words:
         return words[fault.kind]
-    return _("No TLS handshake with the webmail address ({problem}).", problem=fault.detail or fault.kind)
+    return _("No TLS connection with the webmail address: {cause}.", cause=tls_words(fault))
 
 
 # -- the verdict
@@ -150,13 +160,14 @@ def _nothing(reported, served, evidence):
         findings = [unknown("cert_unreadable", served.why, owner=Owner.HOST)]
     elif reported.missing and served.absent:
         message = _(
-            "There is no certificate for {host}: the portal knows none and none is served. Browsers cannot open the webmail.",
+            "The portal knows no certificate for {host}, and from outside none can be seen, so HTTPS does not work there. {why}",
             host=evidence["host"],
+            why=served.why,
         )
         fix = Fix(_("Issue a Let's Encrypt certificate for the webmail name on the server."))
         findings = [fail("cert_missing", message, owner=Owner.HOST, fix=fix)]
     else:
-        findings = [unknown("cert_unreachable", _("No certificate could be looked at: {why}", why=served.why))]
+        findings = [unknown("cert_unreachable", _("No certificate could be looked at. {why}", why=served.why))]
     findings += [side.fault.finding() for side in (reported, served) if side.fault]
     return Outcome(findings[0].message, findings, evidence)
 
@@ -169,7 +180,7 @@ def _summary(leaf, reported, served, now):
         where = _("the one that is served")
     else:
         where = _("as it is served")
-    return _("{issuer}, days left: {days}, {where}", issuer=clean(leaf.issuer_name, 100), days=days, where=where)
+    return _("{issuer}, days left: {days}, {where}", issuer=leaf.issuer_name, days=days, where=where)
 
 
 # -- evidence

@@ -12,7 +12,7 @@ def names(leaf, host):
     if "subject alternative name" in leaf.unreadable or covers(leaf, host):
         return []
     if leaf.names or leaf.addresses:
-        listed = ", ".join([*leaf.names, *leaf.addresses][:5])
+        listed = ", ".join(clean(name, 100) for name in [*leaf.names, *leaf.addresses][:5])
         message = _("The certificate is not for {host}, only for: {names}. Browsers warn and mail clients refuse.", host=host, names=listed)
     else:
         message = _("The certificate has no names (SAN) at all, so it is not for {host}. Browsers warn and mail clients refuse.", host=host)
@@ -79,10 +79,10 @@ def _late_issuer(walk, served, now):
     late = next((c for c in readable if not c.not_before <= now <= c.not_after), None)
     if late and now < late.not_before:
         message = _("The intermediate certificate that the server sends ({name}) is valid only from {date}. Until then browsers warn.",
-                    name=late.subject, date=f"{late.not_before:%Y-%m-%d}")  # fmt: skip
+                    name=clean(late.subject, 100), date=f"{late.not_before:%Y-%m-%d}")  # fmt: skip
     elif late:
         message = _("The intermediate certificate that the server sends ({name}) expired on {date}. Clients do not trust the certificate.",
-                    name=late.subject, date=f"{late.not_after:%Y-%m-%d}")  # fmt: skip
+                    name=clean(late.subject, 100), date=f"{late.not_after:%Y-%m-%d}")  # fmt: skip
     else:
         message = _("Of the certificates behind this one, one is out of date. Clients do not trust the certificate.")
     return [fail("cert_untrusted", message, owner=Owner.HOST, fix=fix)]
@@ -98,10 +98,10 @@ def _incomplete(leaf, reported, served, walk, intermediates):
     in_file = next((c for c in reported.chain[1:] if issued(c, last) and not is_self_signed(c)), None)
     if known:
         message = _("The server does not send the intermediate certificate {name}, with which it would be trusted. Many clients refuse.",
-                    name=known.subject)  # fmt: skip
+                    name=clean(known.subject, 100))  # fmt: skip
     elif in_file:
         message = _("The server does not send the intermediate certificate {name}, which is in the portal's file. Many clients refuse.",
-                    name=in_file.subject)  # fmt: skip
+                    name=clean(in_file.subject, 100))  # fmt: skip
     elif len(served.chain) == 1:
         message = _("The server sends no intermediate certificate of {issuer} with its own. Many clients refuse.", issuer=leaf.issuer_name)
     else:

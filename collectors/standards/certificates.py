@@ -18,11 +18,13 @@ from ipaddress import ip_address
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
+
+from collectors.text import clean
 
 MAX_CHAIN = 10  # certificates of one chain or file that are looked at
 SHOWN_NAMES = 50
+MAX_RSA_BITS, MAX_EXPONENT_BITS = 8192, 33  # of keys that signatures are checked with: beyond, one check costs many milliseconds
 ABOUT_TO_EXPIRE = 1 / 9  # of the lifetime left
 RENEWAL_OVERDUE = 0.28  # of the lifetime left; renewal is due at 1/3
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)
@@ -52,18 +54,19 @@ class Certificate:
     not_after: datetime | None = None
     key: str = ""
     weak_key: bool = False
+    may_verify: bool = True  # whether its key is one that signatures are checked with
     unreadable: tuple[str, ...] = ()
 
     @property
     def issuer_name(self):
-        """What people call the issuer: organisation and common name."""
-        return " ".join(dict.fromkeys([*self.issuer_organisations[:1], *self.issuer_common_names[:1]])) or self.issuer
+        """What people call the issuer: organisation and common name; short enough for a sentence."""
+        return clean(" ".join(dict.fromkeys([*self.issuer_organisations[:1], *self.issuer_common_names[:1]])) or self.issuer, 100)
 
 
 def read(der):
     """The certificate in these DER bytes; raises CertificateError where even its outline is broken."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # a negative serial is shown, not warned about
+        warnings.simplefilter("ignore", UserWarning)  # a negative serial or a name of 60,000 letters is shown, not warned about
         try:
             parsed = x509.load_der_x509_certificate(der)
         except _BROKEN as error:
@@ -105,7 +108,7 @@ class _Reader:
         cert = self.parsed
         issuer = self.part("issuer", lambda: cert.issuer, None)
         names, addresses = self.part("subject alternative name", lambda: _alternative_names(cert), ((), ()))
-        key, weak = self.part("key", lambda: _key(cert.public_key()), ("", False))
+        key, weak, may_verify = self.part("key", lambda: _key(cert.public_key()), ("", False, True))
         return Certificate(
             der=der,
             sha256=hashlib.sha256(der).hexdigest(),
@@ -121,6 +124,7 @@ class _Reader:
             not_after=self.part("dates", lambda: cert.not_valid_after_utc, None),
             key=key,
             weak_key=weak,
+            may_verify=may_verify,
             unreadable=tuple(dict.fromkeys(self.unreadable)),
         )
 
@@ -147,14 +151,18 @@ def _alternative_names(cert):
 
 
 def _key(key):
-    """(description, whether it is weak: RSA and DSA below 2048 bits, curves below 224, as in NIST SP 800-131A)."""
+    """(description, whether it is weak, whether signatures are checked with it).
+
+    Weak are RSA and DSA below 2048 bits and curves below 224, as in NIST SP 800-131A.
+    """
     if isinstance(key, rsa.RSAPublicKey):
-        return f"RSA {key.key_size}", key.key_size < 2048
+        modest = key.key_size <= MAX_RSA_BITS and key.public_numbers().e.bit_length() <= MAX_EXPONENT_BITS
+        return f"RSA {key.key_size}", key.key_size < 2048, modest
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return f"ECDSA {key.curve.name}", key.key_size < 224
+        return f"ECDSA {key.curve.name}", key.key_size < 224, True
     if isinstance(key, dsa.DSAPublicKey):
-        return f"DSA {key.key_size}", key.key_size < 2048
-    return type(key).__name__.removesuffix("PublicKey"), False
+        return f"DSA {key.key_size}", key.key_size < 2048, False  # no client takes it in a chain any more
+    return type(key).__name__.removesuffix("PublicKey"), False, True
 
 
 # -- names
@@ -207,14 +215,22 @@ def is_staging(cert):
 
 
 def issued(parent, child):
-    """Whether `parent` signed `child`: names in line and signature right; by the names alone where the algorithm is out of use."""
+    """Whether `parent` signed `child`: names in line and signature right.
+
+    What cannot be checked, or not by an absurd key (strangers choose it, and a chain of them would stop everything else for
+    a second), counts only of a certificate and itself: by its name alone another could pass for a public authority's.
+    """
+    if child.issuer != parent.subject:
+        return False
     try:
-        child.parsed.verify_directly_issued_by(parent.parsed)
+        if parent.may_verify:
+            child.parsed.verify_directly_issued_by(parent.parsed)
+            return True
     except UnsupportedAlgorithm:
-        return child.issuer == parent.subject
+        pass
     except (InvalidSignature, *_BROKEN):
         return False
-    return True
+    return parent.sha256 == child.sha256
 
 
 def is_self_signed(cert):

@@ -31,7 +31,7 @@ def name(organisation, common):
         (NameOID.ORGANIZATION_NAME, organisation),
         (NameOID.COMMON_NAME, common),
     ]
-    return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts if value])
+    return x509.Name([x509.NameAttribute(oid, value, _validate=False) for oid, value in parts if value])
 
 
 @dataclass(frozen=True)

@@ -32,11 +32,11 @@ class Request:
 
 
 class PortalServer:
-    def __init__(self, answers=None, *, context: ssl.SSLContext | None = None):
+    def __init__(self, answers=None, *, context: ssl.SSLContext | None = None, host="127.0.0.1"):
         self.answers, self.requests, self.connections, self.most_at_once = answers or {}, [], 0, 0
         self._context, self._at_once, self._lock = context, 0, threading.Condition()
         self.stopping = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._socket = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128)
         self.port = self._socket.getsockname()[1]
         self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}"
 

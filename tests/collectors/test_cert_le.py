@@ -4,7 +4,9 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import time
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -323,6 +325,31 @@ def test_nothing_reported_and_nothing_served_is_missing(tmp_path):
     assert (nowhere.status, nowhere.codes) == ("fail", ["cert_missing"])
 
 
+def test_nothing_is_said_to_be_served_where_nothing_was_dialled(tmp_path):
+    got = visit(tmp_path, None, portal={"status": 404}, zone={"names": {HOST: {"A": ["10.11.12.13"]}}})
+    assert (got.status, got.codes) == ("fail", ["cert_missing"])
+    assert "not public (10.11.12.13); nothing is dialled" in got.message
+
+
+def test_a_server_that_speaks_tls_and_only_not_with_us_may_have_a_certificate(tmp_path):
+    made = server_context(tmp_path, le())
+    with pytest.warns(DeprecationWarning):
+        made.minimum_version = made.maximum_version = ssl.TLSVersion.TLSv1
+    got = visit(tmp_path, le(), portal={"status": 404}, context=made)
+    assert (got.status, got.codes) == ("unknown", ["cert_unreachable"])
+    assert "TLS versions that are no longer safe" in got.message
+
+
+def test_silence_in_what_slow_name_servers_left_of_the_time_makes_nothing_missing(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as stalled:
+        url = f"https://{HOST}:{stalled.getsockname()[1]}/"
+        slow = {**ZONE, "rules": [{"name": HOST, "type": "AAAA", "action": "drop"}]}
+        got = visit(tmp_path, None, portal={"status": 404}, url=url, zone=slow, seconds=2.0)
+        assert (got.status, got.codes) == ("unknown", ["cert_unreachable"])
+        assert "too little time to answer" in got.message
+        assert visit(tmp_path, None, portal={"status": 404}, url=url, seconds=2.0).codes == ["cert_missing"]
+
+
 def test_nothing_reported_and_no_way_to_look_is_unknown(tmp_path):
     got = visit(tmp_path, None, portal={"status": 404}, zone={"rules": [{"name": HOST, "action": "servfail"}]})
     assert (got.status, got.codes) == ("unknown", ["cert_unreachable", "dns_servfail"])
@@ -398,6 +425,15 @@ def test_case_99_a_strange_certificate_is_shown_and_cut(tmp_path):
     assert shown["subject"] == "CN=<script>alert(1)</script>\\u202e"
     assert (len(shown["names"]), shown["names_in_all"]) == (50, 1501)
     assert len(json.dumps(got.evidence)) < 20_000
+
+
+def test_case_99_endless_names_leave_every_sentence_short():
+    made = authority().leaf(["x" * 20_000], common="y")
+    long = replace(read(made.cert.public_bytes(DER)), issuer_organisations=("o" * 20_000,), issuer_common_names=("c" * 20_000,))
+    shake = Handshake("192.0.2.1", False, 20, "", (long.der,), "TLSv1.3", 5)
+    outcome = judge(HOST, Reported(missing=True), Served(shake, (long, long)), now=now(), intermediates=Intermediates())
+    assert [f.code for f in outcome.findings] == ["cert_name_mismatch", "cert_untrusted", "cert_portal_missing"]
+    assert max(len(text) for text in (outcome.summary, *(f.message for f in outcome.findings))) < 400
 
 
 @pytest.mark.parametrize(

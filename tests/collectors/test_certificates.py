@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
@@ -13,6 +15,7 @@ from collectors.standards.certificates import (
     Intermediates,
     covers,
     fraction_left,
+    is_self_signed,
     issued,
     name_covers,
     path,
@@ -109,6 +112,39 @@ def test_a_lifetime_without_length_leaves_nothing():
 def test_case_97_weak_keys_are_told(key, says, weak):
     got = cert(key=key())
     assert (got.key, got.weak_key) == (says, weak)
+
+
+def dsa_key(bits):
+    parameters = dsa.DSAParameterNumbers(p=1 << (bits - 1) | 1, q=1 << 255 | 1, g=2)
+    return dsa.DSAPublicNumbers(4, parameters)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "checked"),
+    [
+        (rsa.RSAPublicNumbers(65537, 1 << 4095 | 1), True),
+        (rsa.RSAPublicNumbers(65537, 1 << 16383 | 1), False),
+        (rsa.RSAPublicNumbers(1 << 2000 | 1, 1 << 3071 | 1), False),
+        (dsa_key(3072), False),
+    ],
+)
+def test_an_absurd_key_checks_nothing_as_ten_such_checks_would_take_a_second(numbers, checked):
+    got = cert(key=SimpleNamespace(public_key=numbers.public_key), common="x")
+    itself = replace(got, issuer=got.subject, parsed=None)  # to check its signature would raise an AttributeError
+    assert got.may_verify is checked
+    if checked:
+        with pytest.raises(AttributeError):
+            is_self_signed(itself)
+    else:
+        assert is_self_signed(itself)
+        assert not issued(got, replace(itself, sha256="another"))
+
+
+def test_a_certificate_that_only_bears_the_name_of_the_authority_is_not_taken_for_it():
+    leaf, impostor = authority().leaf(["webmail.kunde.test"]), dsa_key(3072)
+    real = read(leaf.behind[0].public_bytes(DER))
+    fake = replace(cert(key=SimpleNamespace(public_key=impostor.public_key)), subject=real.subject)
+    assert path(leaf.read, [fake, real]) == (leaf.read, real)
 
 
 def test_self_signed_is_a_signature_and_not_a_name():
@@ -211,6 +247,13 @@ def test_case_99_ten_thousand_names_are_cut_in_the_evidence_and_still_count():
     assert (len(shown["names"]), shown["names_in_all"]) == (certificates.SHOWN_NAMES, 10_000)
     assert covers(got, "n9999.kunde.test")
     assert len(json.dumps(shown)) < 4096
+
+
+def test_case_99_a_name_longer_than_x509_allows_is_read_without_a_warning(recwarn):
+    made = authority().leaf(["webmail.kunde.test"], common="n" * 5000)
+    recwarn.clear()  # the maker is warned too
+    assert made.read.subject == "CN=" + "n" * 5000
+    assert not recwarn.list
 
 
 def test_case_99_a_negative_serial_number_is_shown(recwarn):

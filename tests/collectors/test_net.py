@@ -9,6 +9,7 @@ import pytest
 from collectors.base import Fault
 from collectors.net import DNS_QUERIES, DNS_QUERIES_A_CHECK, HTTP_REQUESTS, Network, trusted_context
 from collectors.net_dns import DnsFault
+from collectors.net_tls import derived_contexts
 from mock_tenant.dnsserver import DnsServer
 
 from .lab import config, target
@@ -34,6 +35,14 @@ def within(act, zone=ZONE, **changes):
 
 def test_private_authorities_are_judged_alike_by_every_python():
     assert not trusted_context().verify_flags & ssl.VERIFY_X509_STRICT
+
+
+def test_no_server_may_choose_a_group_that_makes_a_handshake_slow():
+    web = trusted_context()
+    for context in (web, *derived_contexts(web)):
+        offered = {cipher["kea"] for cipher in context.get_ciphers()}
+        assert "kx-ecdhe" in offered
+        assert "kx-dhe" not in offered
 
 
 def test_checks_of_one_audit_share_a_lookup():

@@ -277,5 +277,6 @@ def test_reasons_of_tls_errors_become_causes():
 
     assert of("TLSV1_ALERT_PROTOCOL_VERSION") == "old_version"
     assert of("UNSUPPORTED_PROTOCOL") == "old_version"
-    assert of("SSLV3_ALERT_HANDSHAKE_FAILURE") == "handshake"
+    assert of("SSLV3_ALERT_HANDSHAKE_FAILURE") == "alert"
+    assert of("TLSV1_ALERT_DECODE_ERROR") == "handshake"
     assert of(None) == "handshake"

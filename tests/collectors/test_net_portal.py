@@ -117,6 +117,34 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_no_fault():
     assert len(portal.requests) == 3
 
 
+class Fickle(PortalServer):
+    """Says nothing of closing, and closes each connection when a second request comes."""
+
+    def _one(self, connection, lines, number):
+        if any(request.connection == number for request in self.requests):
+            lines.readline()
+            return False
+        return super()._one(connection, lines, number)
+
+
+def test_many_kept_connections_that_went_together_are_no_fault():
+    async def main(portal):
+        client = PortalClient(PATHS, context=CONTEXT)
+        first = await asyncio.gather(*(outcome(client, portal.url) for _ in range(4)))
+        then = [await outcome(client, portal.url) for _ in range(3)]
+        await client.close()
+        return first + then
+
+    with Fickle({"carbonio": {"json": CARBONIO}}) as portal:
+        assert {getattr(got, "code", "an answer") for got in asyncio.run(main(portal))} == {"an answer"}
+
+
+def test_a_portal_at_an_ipv6_literal_is_asked():
+    with PortalServer({"carbonio": {"json": CARBONIO}}, host="::1") as portal:
+        assert ask(portal, url=f"http://[::1]:{portal.port}/api")[0].found
+    assert portal.requests[0].headers["host"] == f"[::1]:{portal.port}"
+
+
 def test_a_url_with_a_path_and_a_closing_slash_is_kept():
     with PortalServer({"carbonio": {"json": CARBONIO}}) as portal:
         ask(portal, url=portal.url + "/vm112/")
@@ -368,6 +396,38 @@ def test_case_117_too_many_requests_makes_it_back_off():
         results = ask(portal, times=50)
     assert {r.code for r in results} == {"portal_error"}
     assert len(portal.requests) == 1
+
+
+def test_case_117_a_limit_for_one_token_is_not_another_tenants():
+    async def main(portal):
+        client = PortalClient(PATHS, context=CONTEXT)
+        got = [await outcome(client, portal.url, token=token) for token in ("token-of-one", "token-of-two", "token-of-one")]
+        await client.close()
+        return got
+
+    with PortalServer({"carbonio": [{"status": 429, "headers": {"Retry-After": "60"}}, {"json": CARBONIO}]}) as portal:
+        limited, other, again = asyncio.run(main(portal))
+    assert (limited.code, other.found, again.code) == ("portal_error", True, "portal_error")
+    assert "again in 60 s" in str(again)
+    assert len(portal.requests) == 2
+
+
+def test_case_118_each_token_is_refused_on_its_own_and_said_once(caplog):
+    class TwoTenants(PortalServer):
+        def _answer(self, connection, answer):
+            known = self.requests[-1].headers["authorization"] == "Bearer token-of-one"
+            return super()._answer(connection, answer if known else {"status": 401})
+
+    async def main(portal):
+        client = PortalClient(PATHS, context=CONTEXT)
+        got = [await outcome(client, portal.url, token=token) for token in ("token-of-one", "token-of-two") * 3]
+        await client.close()
+        return got
+
+    with TwoTenants({"carbonio": {"json": CARBONIO}}) as portal, caplog.at_level(logging.WARNING):
+        got = asyncio.run(main(portal))
+    assert [getattr(g, "code", "an answer") for g in got] == ["an answer", "portal_auth"] * 3
+    assert len(caplog.records) == 1
 
 
 def test_case_118_refused_credentials_are_said_once_and_not_tried_again(caplog):

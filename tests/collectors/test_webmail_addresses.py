@@ -112,7 +112,15 @@ def test_an_address_that_refuses_is_passed_over_and_shown():
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://webmail.{domain}/", "https://", "https://127.0.0.1/", "https://user@webmail.{domain}/", "https://x:y/"]
+    "url",
+    [
+        "ftp://webmail.{domain}/",
+        "https://",
+        "https://127.0.0.1/",
+        "https://user@webmail.{domain}/",
+        "https://x:y/",
+        "https://webmail.{domain}:0/",
+    ],
 )
 def test_a_webmail_url_that_cannot_be_used_is_about_us(url, dialled):
     result, dns = look("webmail_http", {"names": {}}, target(webmail_url=url))

@@ -1,12 +1,17 @@
 """webmail_http where the network, or our own bound, ends the visit: whose fault it is decides the severity."""
 
+import asyncio
 import errno
+import time
 
 import pytest
 
 import collectors.net
 import collectors.net_tls
+import collectors.webmail
+from collectors.net_http import WebClient
 
+from .hostile_http import PATHS, Full, Hostile, answer
 from .visits import hostile, verdict, visit
 
 __all__ = ["hostile"]
@@ -32,3 +37,54 @@ def test_a_visit_that_uses_up_the_requests_of_an_audit_is_unknown_and_keeps_what
     result = visit(hostile, "/redirect/5", seconds=2)
     assert verdict(result) == ("unknown", ["audit_limit"])
     assert [hop["status"] for hop in result.evidence["requests"]] == [302, 302]
+
+
+SILENT_AAAA = {"name": "good.test", "type": "AAAA", "action": "drop"}  # asked twice, for half a second each
+
+
+def test_silence_in_what_slow_name_servers_left_of_the_time_is_not_held_against_the_webmail():
+    with Hostile(mode="mute") as server:
+        result = visit(server, rules=[SILENT_AAAA], seconds=2.0)
+        assert verdict(result) == ("unknown", ["check_timeout"])
+        assert "good.test had too little time to answer" in str(result.message)
+        assert result.evidence["requests"][0]["error"] == "timeout"
+        assert verdict(visit(server, seconds=2.0)) == ("fail", ["webmail_timeout"])
+
+
+def test_a_good_webmail_is_ok_however_little_time_slow_name_servers_left(hostile):
+    assert verdict(visit(hostile, rules=[SILENT_AAAA], seconds=2.0)) == ("ok", [])
+
+
+def test_a_refusing_address_decides_nothing_while_another_had_too_little_time():
+    with Full() as server:
+        names = {"good.test": {"A": ["127.0.0.1", "127.0.0.9"]}}  # nothing listens at the second
+        result = visit(server, names=names, rules=[SILENT_AAAA], seconds=2.0)
+        assert verdict(result) == ("unknown", ["check_timeout"])
+        assert verdict(visit(server, names=names, seconds=2.0)) == ("fail", ["webmail_refused"])
+
+
+def test_silence_while_our_own_process_stood_still_is_not_held_against_the_webmail(monkeypatch):
+    async def stand_still():
+        await asyncio.sleep(0.1)
+        time.sleep(1.5)
+
+    async def fetch(self, url, addresses, *, seconds, fetch=WebClient.fetch):
+        still = asyncio.create_task(stand_still())
+        try:
+            return await fetch(self, url, addresses, seconds=1.0)
+        finally:
+            await still
+
+    monkeypatch.setattr(WebClient, "fetch", fetch)
+    with Hostile(mode="mute") as server:
+        result = visit(server, seconds=6.0)
+    assert verdict(result) == ("unknown", ["check_timeout"])
+    assert "This machine was too busy" in str(result.message)
+
+
+def test_redirects_that_take_up_the_time_are_the_webmails_own(hostile, monkeypatch):
+    monkeypatch.setitem(PATHS, "/late-redirect", lambda: [0.9, answer(status="302 Found", Location="/")])
+    monkeypatch.setattr(collectors.webmail, "LEAST_SECONDS", 1.5)
+    result = visit(hostile, "/late-redirect", seconds=2.0)
+    assert verdict(result) == ("fail", ["webmail_timeout"])
+    assert "redirects took" in str(result.message)
