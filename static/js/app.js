@@ -38,6 +38,7 @@
     notice.hidden = !text;
     if (text) timer = setTimeout(() => { notice.hidden = true; }, seconds * 1000);
   }
+  document.addEventListener("lb:note", (event) => note(event.detail));
 
   function shown() {
     const board = document.getElementById("board"), card = document.getElementById("scorecard");
