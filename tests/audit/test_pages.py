@@ -384,6 +384,47 @@ def test_it_speaks_portuguese_after_the_switch(viewer):
 # -- the scorecard
 
 
+def test_the_permalink_stays_a_page_of_its_own_when_it_refreshes(operator):
+    domain = make_domain(checks={})
+    for query in ("", "?status=healthy"):
+        html = page(operator, url(domain, query))
+        refreshed = page(operator, re.search(r'hx-get="([^"]+/panel/[^"]*)"', html)[1].replace("&amp;", "&"), headers=HTMX)
+        again = re.search(r'hx-post="([^"]+/run/[^"]*)"', refreshed)[1].replace("&amp;", "&")
+        audited = operator.post(again, headers=HTMX).content.decode()
+        assert all('<h1 id="scorecard-title"' in text for text in (html, refreshed, audited))
+        assert "&amp;run=" in audited or "?run=" in audited
+    assert '<h1 id="scorecard-title"' not in page(operator, url(domain, "panel/"), headers=HTMX)
+
+
+def test_a_stale_scorecard_does_not_look_healthy_and_tells_of_a_dead_worker(viewer):
+    make_worker(seen=timezone.now() - timedelta(hours=5))
+    domain = make_domain(checks={})
+    assert "is-stale" not in page(viewer, url(domain)) and "No worker is running" not in page(viewer, url(domain))
+    AuditDomain.objects.update(last_audit_at=timezone.now() - timedelta(days=2))
+    html = page(viewer, url(domain))
+    assert 'class="scorecard is-stale"' in html and "No worker is running" in html
+    assert "No worker is running" not in page(viewer, url(domain, "panel/")), "the overview beside it says so"
+    WorkerHeartbeat.objects.update(last_seen=timezone.now())
+    assert "No worker is running" not in page(viewer, url(domain))
+
+
+def test_those_who_may_see_nothing_are_not_led_in_circles(client):
+    client.force_login(make_user(staff=False))
+    html = client.get("/").content.decode()
+    assert "Back to the overview" not in html.partition("<main")[2] and 'action="/logout/"' in html.partition("<main")[2]
+    client.force_login(make_viewer())
+    assert "Back to the overview" in client.post("/run/").content.decode()
+
+
+def test_the_first_steps_offer_only_what_one_may_do(operator):
+    make_tenant()
+    html = page(operator)
+    assert "/admin/audit/tenant/add/" not in html and "An administrator does this." in html
+    assert "/admin/audit/auditdomain/add/" in html
+    operator.force_login(make_viewer())
+    assert "/admin/audit/" not in page(operator)
+
+
 def test_it_shows_the_eight_checks_in_order_alone_and_as_a_fragment(viewer):
     from collectors.catalogue import core_checks
 
