@@ -3,15 +3,16 @@
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from .views import handover, login, overview, scorecard
+from .views import handover, login, overview, running, scorecard
 
 _DOMAIN = "domains/<int:tenant_id>/<str:domain>/"
 
 urlpatterns = [
     path("", overview.overview, name="overview"),
     path("board/", overview.board, name="board"),
-    path("run/", overview.run_filtered, name="run-filtered"),
-    path("progress/", overview.progress, name="progress"),
+    path("run/", running.run_filtered, name="run-filtered"),
+    path("run-selected/", running.run_selected, name="run-selected"),
+    path("progress/", running.progress, name="progress"),
     path(_DOMAIN, scorecard.scorecard, name="scorecard"),
     path(_DOMAIN + "panel/", scorecard.panel, name="panel"),
     path(_DOMAIN + "run/", scorecard.run, name="run"),

@@ -27,15 +27,16 @@ def board(request):
     except CursorError:
         cursor = ""
         data = overview(domains, filters, limit=limit)
-    query = query_of(filters, limit)
+    query, here = query_of(filters, limit), query_of(filters, limit, cursor=cursor)
     counts = _counts(data, filters.tenant)
     lines = trend.scores({card["id"]: card["known"] for card in data["cards"]})
     context = {
         "filters": filters,
         "limit": limit,
         "query": query,
-        "fragment_url": reverse("board") + query_of(filters, limit, cursor=cursor),
-        "list_url": reverse("overview") + query_of(filters, limit, cursor=cursor),
+        "here": here,
+        "fragment_url": reverse("board") + here,
+        "list_url": reverse("overview") + here,
         "narrowed": bool(filters.query(status="", sort="worst")),
         "data": data,
         "worker": data["worker"],

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.core import signing
-from django.http import Http404
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -49,16 +48,20 @@ def report(request, token):
     try:
         pk = signing.loads(token, salt=_SALT, max_age=timedelta(days=DAYS))
     except signing.SignatureExpired:
-        response = render(request, "report_ended.html", status=410)
+        return _private(render(request, "report_ended.html", {"ended": True}, status=410))
     except signing.BadSignature:
-        raise Http404 from None
+        row = None
     else:
         row = AuditDomain.objects.active().select_related("tenant").filter(pk=pk).first()
-        if row is None:
-            raise Http404
-        with translation.override(row.tenant.language):
-            response = render(request, "report.html", _context(row))
-        response["Content-Language"] = row.tenant.language
+    if row is None:
+        return _private(render(request, "report_ended.html", status=404))  # a customer's page, not one of ours
+    with translation.override(row.tenant.language):
+        response = render(request, "report.html", _context(row))
+    response["Content-Language"] = row.tenant.language
+    return _private(response)
+
+
+def _private(response):
     response["X-Robots-Tag"] = "noindex"
     response["Referrer-Policy"] = "no-referrer"  # the address is the key
     patch_cache_control(response, private=True, no_store=True)

@@ -1,5 +1,7 @@
 """The scorecard of a domain: its page, its fragment (the panel), its history, its evidence, and `Audit now`."""
 
+from urllib.parse import urlencode
+
 from django.conf import settings
 from django.http import Http404, JsonResponse
 from django.shortcuts import redirect, render
@@ -29,13 +31,16 @@ RECENT, HISTORY_PAGE = 8, 50  # transitions on the scorecard, and on a page of t
 @viewer
 def scorecard(request, tenant_id, domain):
     """The permalink: a page that works alone."""
-    return render(request, "scorecard.html", _context(request, find(tenant_id, domain)))
+    return render(request, "scorecard.html", _context(request, find(tenant_id, domain), alone=True))
 
 
 @require_safe
 @viewer
 def panel(request, tenant_id, domain):
-    """The scorecard as a fragment; `run`: the run whose progress is shown. When that has ended, the board is told to refresh."""
+    """The scorecard as a fragment; `run`: the run whose progress is shown. When that has ended, the board is told to refresh.
+
+    `alone`: for the permalink, where the domain is the heading of the page and no overview tells about the worker.
+    """
     context = _context(request, find(tenant_id, domain))
     response = render(request, "_scorecard.html", context)
     followed = context["run"] and context["run"].finished_at and "follow" in request.GET
@@ -50,7 +55,7 @@ def run(request, tenant_id, domain):
         raise Http404
     if wait := too_many(request):
         text = _("That is many audits in a short time. Try again in %(seconds)s seconds.") % {"seconds": wait}
-        context = _context(request, row) | {"notice": text}
+        context = _context(request, row, alone=not request.htmx) | {"notice": text}
         response = render(request, "_scorecard.html" if request.htmx else "scorecard.html", context, status=429)
         response["Retry-After"] = str(wait)
         return response
@@ -120,7 +125,8 @@ def _url(name, row):
     return reverse(name, args=[row.tenant_id, row.domain])
 
 
-def _context(request, row, *, run_id=None):
+def _context(request, row, *, run_id=None, alone=False):
+    alone = alone or "alone" in request.GET
     run_id = run_id or number(request.GET.get("run"), highest=MAX_ID)
     card = scorecards.of_domain(row)
     query = query_of(filters_of(request.GET), limit_of(request.GET))
@@ -137,7 +143,9 @@ def _context(request, row, *, run_id=None):
         check["changed"] = latest.get(check["check_id"]) if check["status"] in (Status.WARN, Status.FAIL) else None
     unknown = sum(c["status"] == Status.UNKNOWN for c in card["checks"])
     panel_url = _url("panel", row) + query
-    followed = f"{'&' if query else '?'}run={current.pk}" if current else ""
+    if more := ({"run": current.pk} if current else {}) | ({"alone": 1} if alone else {}):
+        panel_url += ("&" if query else "?") + urlencode(more)
+    waits = current and not current.finished_at
     active = row.enabled and row.tenant.enabled
     return {
         "domain": row,
@@ -147,13 +155,14 @@ def _context(request, row, *, run_id=None):
         "active": active,
         "due": bool(card["next_audit"] and card["next_audit"] <= timezone.now()),
         "url": _url("scorecard", row) + query,
-        "panel_url": panel_url + followed,
+        "alone": alone,
+        "panel_url": panel_url,
         "query": query,
         "list_url": reverse("overview") + query,
         "transitions": transitions,
         "run": current,
-        "run_url": f"{panel_url}{followed}&follow=1" if current else "",
-        "worker": overview.worker(AuditDomain.objects.all()) if current and not current.finished_at else None,
+        "run_url": f"{panel_url}&follow=1" if current else "",
+        "worker": overview.worker(AuditDomain.objects.all()) if waits or (alone and active and card["stale"]) else None,
         "may_run": may_run(request.user) and active,
         "may_report": may_report(request.user) and active and row.last_audit_at is not None,
     }

@@ -1,22 +1,34 @@
-// Quiet refresh, progress, notices, copy buttons, menus, and the worst state on the tab.
+// Quiet refresh and its pause, progress, notices, copy buttons, menus, and the worst state on the tab.
 (() => {
-  const REFRESH = 30_000, POLL = 1_000;
+  const REFRESH = 30_000, POLL = 1_000, AGAIN = 5_000;
   const body = document.body;
   const visible = () => document.visibilityState === "visible";
   const tell = (name) => body.dispatchEvent(new CustomEvent(name));
-  let refreshed = Date.now();
+  let refreshed = Date.now(), paused = false;
 
+  // filters that were asked for and could not be had: they are asked for again, instead of what they replace
+  const lost = () => document.querySelector("#filters[data-unsent]:not(.htmx-request)");
   function refresh() {
     refreshed = Date.now();
-    tell("lb:refresh");
+    if (lost()) htmx.trigger(lost(), "submit");
+    else tell("lb:refresh");
   }
+  const due = () => !paused && Date.now() - refreshed >= REFRESH || lost() && Date.now() - lost().dataset.unsent >= AGAIN;
   setInterval(() => {
     if (!visible()) return;
     if (document.querySelector("[data-poll]")) tell("lb:poll");
-    if (Date.now() - refreshed >= REFRESH) refresh();
+    if (due()) refresh();
   }, POLL);
   document.addEventListener("visibilitychange", () => {
-    if (visible() && Date.now() - refreshed >= REFRESH) refresh();
+    if (visible() && due()) refresh();
+  });
+
+  // a pause is for this page alone; an audit that one asked for still shows its progress and its results
+  document.querySelector("[data-pause]")?.addEventListener("click", ({ currentTarget: button }) => {
+    paused = !paused;
+    button.setAttribute("aria-pressed", paused);
+    button.querySelector("[data-paused]").textContent = paused ? button.dataset.pause : "";
+    if (due()) refresh();
   });
 
   // what a screen reader is told, and what everybody is told
@@ -38,6 +50,7 @@
     notice.hidden = !text;
     if (text) timer = setTimeout(() => { notice.hidden = true; }, seconds * 1000);
   }
+  document.addEventListener("lb:note", (event) => note(event.detail));
 
   function shown() {
     const board = document.getElementById("board"), card = document.getElementById("scorecard");
@@ -52,9 +65,18 @@
   }
   shown();
   document.addEventListener("htmx:afterSettle", () => { shown(); });
-  document.addEventListener("htmx:sendError", () => note(body.dataset.lost));
+  function keep(form, again) {
+    if (form.id !== "filters") return;
+    if (again) form.dataset.unsent = Date.now();
+    else form.reset(); // to what the list shows
+  }
+  document.addEventListener("htmx:sendError", (event) => {
+    keep(event.target, true);
+    note(body.dataset.lost);
+  });
   document.addEventListener("htmx:responseError", (event) => {
     const { xhr, requestConfig } = event.detail;
+    keep(event.target, xhr.status >= 500);
     const plain = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
     if (plain && xhr.status === 404) note(xhr.responseText);
     else note(requestConfig.verb === "get" ? body.dataset.lost : body.dataset.refused);

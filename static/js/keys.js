@@ -1,4 +1,4 @@
-// Single keys: / search, j k move, Enter open (the link does it), Esc close, r audit, ? help. None while typing.
+// Single keys: / search, j k move, x select, Enter open (the link does it), Esc close, r audit, ? help. None while typing.
 (() => {
   const off = () => {
     try {
@@ -12,13 +12,15 @@
     box.checked = off();
     box.addEventListener("change", () => localStorage.setItem("keys", box.checked ? "off" : "on"));
   }
-  const typing = (element) => element.closest?.("input, textarea, select, [contenteditable]");
+  const typing = (element) => element.closest?.("input:not([type='checkbox']), textarea, select, [contenteditable]");
   const cards = () => [...document.querySelectorAll("[data-card]")];
+  const focused = () => document.activeElement.closest?.("#board li")?.querySelector("[data-card]"); // by its link or its checkbox
+  const selected = () => document.querySelector(".pick :checked") !== null;
 
   function move(step) {
     const all = cards();
     if (!all.length) return;
-    const at = all.indexOf(document.activeElement);
+    const at = all.indexOf(focused());
     const current = at >= 0 ? at : all.findIndex((card) => card.hasAttribute("aria-current"));
     const next = current < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, current + step));
     all[next].focus();
@@ -27,13 +29,19 @@
 
   let wanted = null; // the card whose panel is to be audited as soon as it is there
   function audit() {
-    const focused = document.activeElement.closest?.("[data-card]:not([aria-current])");
-    if (!focused) {
+    const card = focused();
+    if (selected()) {
+      document.getElementById("run-selected").click();
+    } else if (!card || card.hasAttribute("aria-current")) {
       document.querySelector("[data-run]:not([disabled])")?.click();
-      return;
+    } else {
+      card.click();
+      wanted = card;
     }
-    focused.click();
-    wanted = focused;
+  }
+  function select() {
+    const card = focused() ?? document.querySelector("[data-card][aria-current]");
+    card?.closest("li").querySelector(".pick input")?.click();
   }
   document.addEventListener("click", (event) => {
     if (event.target.closest?.("[data-card]")) wanted = null;
@@ -53,8 +61,10 @@
     } else if (typing(event.target)) {
       event.target.blur();
     } else if (document.getElementById("panel")) {
+      const open = document.querySelector("#panel > *, .card.htmx-request");
       wanted = null;
       document.dispatchEvent(new CustomEvent("lb:close"));
+      if (!open) document.getElementById("selection")?.reset();
     } else {
       document.querySelector("[data-back]")?.click();
     }
@@ -69,6 +79,7 @@
       "/": search && (() => { search.focus(); search.select(); }),
       "j": () => move(1),
       "k": () => move(-1),
+      "x": select,
       "r": audit,
       "?": () => document.getElementById("help")?.showModal(),
     }[event.key];

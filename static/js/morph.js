@@ -1,6 +1,10 @@
 // The swap "keyed": what came is compared with what is there, and only what differs is changed, so that focus, scroll
 // positions, open details and half-typed texts stay. Elements are the same if their ids are (or if neither has one).
 (() => {
+  const UNSENT = 1000; // more than the search waits before it asks
+  let typed = 0;
+  document.addEventListener("input", () => { typed = Date.now(); });
+  const typing = (field) => field === document.activeElement || Date.now() - typed < UNSENT;
   const same = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName && (a.id || "") === (b.id || "");
 
   function attributes(old, fresh) {
@@ -11,7 +15,7 @@
     for (const { name, value } of [...fresh.attributes]) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    if (old.nodeName === "INPUT" && old !== document.activeElement) old.value = fresh.getAttribute("value") ?? "";
+    if (old.nodeName === "INPUT" && !typing(old)) old.value = fresh.getAttribute("value") ?? "";
   }
 
   function morph(old, fresh) {

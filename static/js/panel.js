@@ -56,7 +56,8 @@
     event.stopImmediatePropagation();
     const here = location.pathname + location.search;
     const filters = document.getElementById("filters");
-    if (filters?.matches(".htmx-request")) filters.reset(); // what was being asked for is taken back
+    if (filters?.matches(".htmx-request, [data-unsent]")) filters.reset(); // what was being asked for is taken back
+    filters?.removeAttribute("data-unsent");
     stop(panel);
     stop(board());
     if (location.pathname === path(board().dataset.url)) {

@@ -96,9 +96,11 @@ def test_it_lets_viewers_who_are_not_staff_in(client):
 def test_it_offers_audits_to_operators_alone(client):
     domain = make_domain(checks={})
     client.force_login(make_viewer())
-    assert "data-run" not in page(client, url(domain)) and "run-filtered" not in page(client)
+    assert "data-run" not in page(client, url(domain))
+    assert not any(part in page(client) for part in ("run-filtered", "run-selected", 'name="domain"'))
     assert client.post(url(domain, "run/")).status_code == 403
     assert client.post("/run/").status_code == 403
+    assert client.post("/run-selected/", {"domain": domain.pk}).status_code == 403
     assert not AuditRun.objects.exists()
 
 
@@ -107,6 +109,7 @@ def test_it_audits_by_post_with_a_csrf_token_only(client):
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(make_operator())
     assert strict.post(url(domain, "run/")).status_code == 403
+    assert strict.post("/run-selected/", {"domain": domain.pk}).status_code == 403
     assert strict.post("/logout/").status_code == 403
     assert not AuditRun.objects.exists()
 
@@ -118,7 +121,8 @@ def test_it_leads_from_the_address_of_a_button_to_the_page_of_the_button(client)
     client.force_login(make_operator())
     assert client.get(url(domain, "run/?q=x"))["Location"] == url(domain, "?q=x")
     assert client.get("/run/?status=critical")["Location"] == "/?status=critical" and client.get("/run/")["Location"] == "/"
-    assert client.put("/run/").status_code == 405
+    assert client.get("/run-selected/?status=critical&domain=1")["Location"].startswith("/?status=critical")
+    assert client.put("/run/").status_code == client.put("/run-selected/").status_code == 405
     assert not AuditRun.objects.exists()
 
 
@@ -380,6 +384,47 @@ def test_it_speaks_portuguese_after_the_switch(viewer):
 # -- the scorecard
 
 
+def test_the_permalink_stays_a_page_of_its_own_when_it_refreshes(operator):
+    domain = make_domain(checks={})
+    for query in ("", "?status=healthy"):
+        html = page(operator, url(domain, query))
+        refreshed = page(operator, re.search(r'hx-get="([^"]+/panel/[^"]*)"', html)[1].replace("&amp;", "&"), headers=HTMX)
+        again = re.search(r'hx-post="([^"]+/run/[^"]*)"', refreshed)[1].replace("&amp;", "&")
+        audited = operator.post(again, headers=HTMX).content.decode()
+        assert all('<h1 id="scorecard-title"' in text for text in (html, refreshed, audited))
+        assert "&amp;run=" in audited or "?run=" in audited
+    assert '<h1 id="scorecard-title"' not in page(operator, url(domain, "panel/"), headers=HTMX)
+
+
+def test_a_stale_scorecard_does_not_look_healthy_and_tells_of_a_dead_worker(viewer):
+    make_worker(seen=timezone.now() - timedelta(hours=5))
+    domain = make_domain(checks={})
+    assert "is-stale" not in page(viewer, url(domain)) and "No worker is running" not in page(viewer, url(domain))
+    AuditDomain.objects.update(last_audit_at=timezone.now() - timedelta(days=2))
+    html = page(viewer, url(domain))
+    assert 'class="scorecard is-stale"' in html and "No worker is running" in html
+    assert "No worker is running" not in page(viewer, url(domain, "panel/")), "the overview beside it says so"
+    WorkerHeartbeat.objects.update(last_seen=timezone.now())
+    assert "No worker is running" not in page(viewer, url(domain))
+
+
+def test_those_who_may_see_nothing_are_not_led_in_circles(client):
+    client.force_login(make_user(staff=False))
+    html = client.get("/").content.decode()
+    assert "Back to the overview" not in html.partition("<main")[2] and 'action="/logout/"' in html.partition("<main")[2]
+    client.force_login(make_viewer())
+    assert "Back to the overview" in client.post("/run/").content.decode()
+
+
+def test_the_first_steps_offer_only_what_one_may_do(operator):
+    make_tenant()
+    html = page(operator)
+    assert "/admin/audit/tenant/add/" not in html and "An administrator does this." in html
+    assert "/admin/audit/auditdomain/add/" in html
+    operator.force_login(make_viewer())
+    assert "/admin/audit/" not in page(operator)
+
+
 def test_it_shows_the_eight_checks_in_order_alone_and_as_a_fragment(viewer):
     from collectors.catalogue import core_checks
 
@@ -552,6 +597,44 @@ def test_it_audits_what_is_filtered_one_run_a_tenant(operator):
     everything = operator.post("/run/")
     assert AuditRun.objects.filter(scope="").count() == 2 and "runs=" in everything["Location"]
     assert RunDomain.objects.filter(domain=c).exists()
+
+
+def test_it_audits_what_is_selected_one_run_a_tenant(operator):
+    one, two = make_tenant("One"), make_tenant("Two")
+    a, b, c = make_domain("a.pt", one, checks={}), make_domain("b.pt", two, checks={}), make_domain("c.pt", two, checks={})
+    html = page(operator)
+    assert all(f'name="domain" value="{d.pk}"' in html for d in (a, b, c)) and 'action="/run-selected/"' in html
+    response = operator.post("/run-selected/?q=pt", {"domain": [a.pk, c.pk, c.pk, "x", "", 2**70]}, headers=HTMX)
+    assert sorted(RunDomain.objects.values_list("domain", flat=True)) == [a.pk, c.pk]
+    assert [(r.tenant, r.domains, r.requested_by) for r in AuditRun.objects.order_by("pk")] == [(one, 1, "ana"), (two, 1, "ana")]
+    assert "0 of 2" in response.content.decode() and "lb:refresh" in response["HX-Trigger-After-Swap"]
+    operator.post("/run-selected/", {"domain": [c.pk, a.pk]}, headers=HTMX)
+    assert AuditRun.objects.count() == 2, "the same set asked twice is one run a tenant"
+    alone = operator.post("/run-selected/?q=pt&cursor=abc", {"domain": a.pk})
+    assert alone["Location"] == f"/?q=pt&cursor=abc&runs={AuditRun.objects.latest('pk').pk}"
+    assert AuditRun.objects.count() == 3, "another set is another run"
+
+
+@pytest.mark.parametrize("asked", [[], ["", "x"], ["0", "-1", "1e3"], "disabled", "tenant off", "gone", "too many"])
+def test_an_empty_or_useless_selection_audits_nothing(operator, asked):
+    make_domain("cliente.pt", checks={})
+    off = make_domain("off.pt", enabled=False)
+    sleeping = make_domain("sleeping.pt", make_tenant("Off", enabled=False))
+    known = {"disabled": [off.pk], "tenant off": [sleeping.pk], "gone": [10**6], "too many": range(1, 202)}
+    data = {"domain": known[asked] if isinstance(asked, str) else asked}
+    said = "Select at most 200 domains" if asked == "too many" else "No domain that can be audited was selected"
+    for headers in ({}, HTMX):
+        response = operator.post("/run-selected/", data, headers=headers)
+        assert response.status_code == 422 and said in response.content.decode()
+    assert not AuditRun.objects.exists()
+
+
+def test_it_limits_the_audits_of_selections_too(operator, settings):
+    settings.AUDIT_RUNS_PER_MINUTE = 1
+    domain = make_domain(checks={})
+    assert operator.post("/run-selected/", {"domain": domain.pk}).status_code == 302
+    refused = operator.post("/run-selected/", {"domain": domain.pk}, headers=HTMX)
+    assert refused.status_code == 429 and int(refused["Retry-After"]) > 0
 
 
 # -- what comes from outside is text

@@ -67,7 +67,11 @@ def test_a_link_of_another_make_is_404_and_an_old_one_is_410(client, domain):
     path = make_link(client, domain)
     assert client.get(path[:-2] + "xx/").status_code == 404
     other = signing.dumps(domain.pk, salt="something.else")
-    assert client.get(f"/report/{other}/").status_code == 404
+    for broken in (f"/report/{other}/", path[:-9] + "/", "/report/x/"):
+        answer = client.get(broken)
+        html = answer.content.decode()
+        assert answer.status_code == 404 and "no-referrer" in answer["Referrer-Policy"] and "noindex" in answer["X-Robots-Tag"]
+        assert "This link leads nowhere" in html and not any(ours in html for ours in ("overview", "/login/", "<nav", "API")), broken
     signer = signing.TimestampSigner(salt="audit.report")
     signer.timestamp = lambda: signing.b62_encode(int((timezone.now() - timedelta(days=31)).timestamp()))
     old = Client().get(f"/report/{signer.sign_object(domain.pk)}/")
@@ -78,7 +82,8 @@ def test_a_link_leads_nowhere_when_the_domain_is_gone_or_switched_off(client, do
     client.force_login(make_operator())
     path = make_link(client, domain)
     AuditDomain.objects.update(enabled=False)
-    assert Client().get(path).status_code == 404
+    gone = Client().get(path)
+    assert gone.status_code == 404 and "This link leads nowhere" in gone.content.decode() and "cliente.pt" not in gone.content.decode()
     AuditDomain.objects.all().delete()
     assert Client().get(path).status_code == 404
 

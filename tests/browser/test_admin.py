@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from audit.models import ApiToken, AuditDomain
-from tests.audit.factories import make_admin, make_tenant
+from tests.audit.factories import make_admin, make_domain, make_tenant
 from tests.audit.test_admin_pages import XSS, fill, pages
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -48,3 +48,13 @@ def test_a_list_is_pasted_looked_at_and_imported(new_page):
     page.click("[name=confirm]")
     assert "Registered, to be audited now: 2" in page.inner_text(".messagelist")
     assert AuditDomain.objects.count() == 2
+
+
+def test_the_buttons_of_the_domains_do_not_lie_over_the_title(new_page):
+    make_domain("cliente.pt", checks={})
+    page = new_page(make_admin(), locale="pt-PT")
+    page.goto(reverse("admin:audit_auditdomain_changelist"))
+    for width in (360, 800, 1100, 1400):
+        page.set_viewport_size({"width": width, "height": 800})
+        title, tools = page.locator("#content h1").bounding_box(), page.locator(".object-tools").bounding_box()
+        assert title["y"] + title["height"] <= tools["y"], width

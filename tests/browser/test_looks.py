@@ -160,6 +160,32 @@ def test_a_stale_card_does_not_look_healthy(new_page, fleet):
     assert "nothing to do when last seen" not in page.content()
 
 
+def test_a_stale_scorecard_does_not_look_healthy(new_page, fleet):
+    page = new_page(make_operator())
+    colours = """() => [getComputedStyle(document.querySelector("#scorecard .badge")).backgroundColor,
+                         getComputedStyle(document.querySelector("#scorecard .ico.is-ok")).color]"""
+    seen = []
+    for name in ("stale.pt", "good.pt"):
+        page.goto(f"/domains/{fleet.tenant_id}/{name}/")
+        seen.append(page.evaluate(colours))
+    assert not set(seen[0]) & set(seen[1])
+
+
+def test_it_prints_dark_on_white_whatever_the_theme(new_page, fleet):
+    page = new_page(make_operator(), color_scheme="dark")
+    page.goto(f"/domains/{fleet.tenant_id}/bad.pt/")
+    toggle = page.locator("[data-theme-toggle]")
+    toggle.click()
+    toggle.click()
+    expect(toggle).to_have_text("Theme: dark")
+    dark = page.evaluate("getComputedStyle(document.body).color")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
+    assert page.evaluate("getComputedStyle(document.body).color") != dark
+    expect(page.locator("ins").first).to_have_css("text-decoration-line", "underline")
+    expect(page.locator(".fold > summary").first).not_to_be_visible()
+
+
 def test_on_a_phone_a_card_leads_to_a_page_of_its_own(new_page, fleet):
     page = new_page(make_operator(), width=360, height=740)
     page.goto("/?sort=domain")

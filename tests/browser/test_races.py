@@ -86,3 +86,65 @@ def test_the_progress_of_an_older_run_does_not_replace_that_of_a_newer(new_page,
     newer = AuditRun.objects.latest("pk").pk
     expect(page.locator("#progress")).to_have_attribute("hx-get", f"/progress/?ids={newer}")
     assert held
+
+
+def test_filters_that_could_not_be_had_are_asked_for_again(new_page, fleet):  # noqa: F811
+    page = new_page(make_viewer(), allow=[503])
+    page.clock.install()
+    page.goto("/")
+    page.route("**/board/?*", lambda route: route.fulfill(status=503))
+    with page.expect_response(lambda r: r.status == 503):
+        page.select_option("#f-check", "dns_dmarc")
+    expect(page.locator("#notice")).to_contain_text("tries again by itself")
+    page.unroute("**/board/?*")
+    page.clock.run_for(6_000)
+    expect(page.locator("[data-card]")).to_have_count(1)
+    assert path(page) == "/?check=dns_dmarc"
+    expect(page.locator("#f-check")).to_have_value("dns_dmarc")
+    assert page.locator("[data-unsent]").count() == 0
+
+
+def test_filters_that_were_refused_show_what_the_list_shows(new_page, fleet):  # noqa: F811
+    page = new_page(make_viewer(), allow=[414])
+    page.goto("/?check=dns_spf")
+    page.route("**/board/?*", lambda route: route.fulfill(status=414))
+    with page.expect_response(lambda r: r.status == 414):
+        page.select_option("#f-check", "dns_dmarc")
+    expect(page.locator("#f-check")).to_have_value("dns_spf")
+    expect(page.locator("[data-card]")).to_have_count(1)
+
+
+def test_the_back_button_takes_back_filters_that_could_not_be_had(new_page, fleet):  # noqa: F811
+    page = new_page(make_viewer(), allow=[503])
+    page.clock.install()
+    page.goto("/")
+    page.locator("[data-card]", has_text="bad.pt").click()
+    expect(page.locator("#scorecard-title")).to_have_text("bad.pt")
+    page.route("**/board/?*push=1*", lambda route: route.fulfill(status=503))
+    with page.expect_response(lambda r: r.status == 503):
+        page.select_option("#f-check", "dns_dmarc")
+    page.go_back()
+    expect(page.locator("#f-check")).to_have_value("")
+    page.clock.run_for(6_000)
+    expect(page.locator("[data-card]")).to_have_count(3)
+    assert path(page) == "/"
+
+
+def test_an_answer_keeps_the_text_that_is_not_sent_yet(new_page, fleet):  # noqa: F811
+    page = new_page(make_viewer(), aborts=True)
+    page.clock.install()
+    page.goto("/")
+    held = hold(page, "**/board/?push=1*")
+    page.focus("#q")
+    page.clock.pause_at(page.evaluate("Date.now()") + 1000)
+    page.keyboard.type("so")
+    with page.expect_request("**/board/?push=1*"):
+        page.clock.run_for(400)
+    page.keyboard.type("-so")
+    page.keyboard.press("Tab")  # the focus leaves before that is sent
+    held[0].continue_()
+    expect(page.locator("[data-card]")).to_have_count(1)
+    expect(page.locator("#q")).to_have_value("so-so")
+    page.unroute("**/board/?push=1*")
+    page.clock.run_for(2_000)
+    expect(page).to_have_url("/?q=so-so")
