@@ -66,13 +66,13 @@ class Access:
         scheme, _blank, secret = request.headers["Authorization"].partition(" ")
         token = find_token(secret.strip()) if scheme.lower() == "bearer" else None
         if token is None:
-            count(peer(request))
+            count_request(peer(request))
             if wait := BAD_TOKENS.hit(peer(request)):
                 raise too_many(wait)
             sentence = _("The token is not valid: unknown, expired or revoked.")
             raise Problem(401, sentence, headers={"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"'})
         caller = Caller(f"token:{token.pk}", token.name, token.tenant_id)
-        count(caller.key)
+        count_request(caller.key)
         if self.scope not in scopes_of(token):
             headers = {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{self.scope}"'}
             raise Problem(403, _("The token does not have the scope “%(scope)s”.") % {"scope": self.scope}, headers=headers)
@@ -81,10 +81,10 @@ class Access:
     def _session(self, request):
         user = request.user
         if not user.is_authenticated:
-            count(peer(request))
+            count_request(peer(request))
             raise Problem(401, _("Send a token (Authorization: Bearer …) or sign in."), headers={"WWW-Authenticate": CHALLENGE})
         caller = Caller(f"user:{user.pk}", user.get_username())
-        count(caller.key)
+        count_request(caller.key)
         if not (self.scope == "read" and user.is_staff) and not user.has_perm(self.permission):
             raise Problem(403, _("Your account does not have the permission for this."))
         if check_csrf(request):
@@ -92,7 +92,7 @@ class Access:
         return caller
 
 
-def count(key):
+def count_request(key):
     """Count one request of this caller, a key of `Caller` or a `peer`; raises Problem 429 when there were too many."""
     if wait := request_limit().hit(key):
         raise too_many(wait)

@@ -11,7 +11,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from . import bodies, schemas
 from .answers import json_body, send
-from .auth import count
+from .auth import count_request
 from .models import Tenant, WebhookEvent
 from .problems import Problem, too_many
 from .tasks import ring
@@ -52,9 +52,9 @@ def receive_event(request, tenant_id: int):
         tenant = Tenant.objects.filter(pk=tenant_id).first()
         event_id = verify(request, raw, tenant.webhook_secret if tenant else "")
     except Problem:
-        count(peer(request))
+        count_request(peer(request))
         raise
-    count(f"portal:{tenant_id}")  # a portal is not kept out by strangers at its address
+    count_request(f"portal:{tenant_id}")  # a portal is not kept out by strangers at its address
     payload = bodies.parse(raw)
     kind = payload.get("type") if isinstance(payload, dict) else None
     if not isinstance(kind, str) or not 0 < len(kind) <= 100:

@@ -234,24 +234,23 @@ class Net:
 
     async def handshake(self, host, port, addresses) -> Handshake:
         """A TLS handshake with `host`:`port` at one of these (checked) addresses, for its certificates. Raises net_http.WebFault."""
-        return await self._listening(self._network.web.handshake(host, port, addresses, seconds=self.seconds_left))
+        return await self._listening(self._network.web.handshake, host, port, addresses)
 
     async def fetch(self, url, addresses) -> Fetched:
         """One GET of `url` at one of these (checked) addresses; a redirect is returned, not followed. Raises net_http.WebFault."""
-        return await self._listening(self._network.web.fetch(url, addresses, seconds=self.seconds_left))
+        return await self._listening(self._network.web.fetch, url, addresses)
 
     def record_request(self, entry):
         """Keep a request (JSON data) in the evidence of this check."""
         self._requests.append(entry)
 
-    async def _listening(self, request):
-        """What the request comes to; a silence that it meets is marked where this process stood still meanwhile."""
+    async def _listening(self, request, *where):
+        """What a request comes to within the time left; a silence that it meets is marked where this process stood still meanwhile."""
         if not self._audit.http_limit.spend():
-            request.close()
             raise Budget("audit_limit", _("The limit of requests for one audit was reached, so not everything could be looked at."))
         async with Pulse() as pulse:
             try:
-                return await request
+                return await request(*where, seconds=self.seconds_left)
             except WebFault as fault:
                 fault.deaf = fault.silent and pulse.stood_still
                 raise

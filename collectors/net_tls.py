@@ -184,7 +184,7 @@ def derived_contexts(context):
     Costs about 50 ms.
     """
     authorities = b"".join(context.get_ca_certs(binary_form=True))
-    dated, trust = (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
+    dated, trust = (ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) for _turn in range(2))
     for chain in (dated, trust):
         chain.check_hostname = False
         if authorities:

@@ -81,6 +81,7 @@ class Caller:
 
     def told_to_wait(self, fault, seconds, now):
         """The portal asks for fewer requests."""
+        seconds = min(seconds, LONGEST_PAUSE_SECONDS)
         if self.until <= now:
-            log.warning("a portal answers a token with 429: nothing is asked with it for %d s", min(seconds, LONGEST_PAUSE_SECONDS))
-        self.fault, self.until = fault, now + min(seconds, LONGEST_PAUSE_SECONDS)
+            log.warning("a portal answers a token with 429: nothing is asked with it for %d s", seconds)
+        self.fault, self.until = fault, now + seconds

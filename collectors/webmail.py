@@ -5,12 +5,12 @@ from .net_dns import DnsFault
 from .net_http import WebFault
 from .text import _
 from .web_place import NotAPlace, redirect_place, shown, start_place
-from .webmail_faults import fault_finding, unheard
+from .web_words import LEAST_SECONDS, not_asked, unheard
+from .webmail_faults import fault_finding
 from .webmail_page import judge
 
 MAX_REDIRECTS = 5
 REDIRECTS = {301, 302, 303, 307, 308}
-LEAST_SECONDS = 0.3  # with less time than this left, nothing is asked any more
 
 
 class _Stop(Exception):
@@ -164,7 +164,7 @@ async def _get(place, addresses, net, hops):
 def _no_time_left(place, waited, net):
     """The finding where the time is over before `place` was asked: whoever took it up decides."""
     if waited < net.fair_seconds:
-        return unknown("check_timeout", _("Looking up names took up the time of this check, so {host} was not asked.", host=place.host))
+        return unknown("check_timeout", not_asked(place.host))
     says = _("The webmail's redirects took {seconds} s and led to no page, so people give up. Check the load of the server.",
              seconds=round(waited, 1))  # fmt: skip
     return fail("webmail_timeout", says, owner=Owner.HOST)

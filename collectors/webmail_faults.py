@@ -1,38 +1,8 @@
 """What a connection that went wrong says about a webmail: the finding for each kind of WebFault."""
 
 from .base import Owner, fail, unknown
-from .text import Text, _
-
-
-def tls_words(fault) -> Text:
-    """Why no TLS connection came about (a WebFault of kind tls), in words that go behind a colon."""
-    says: dict[str, Text] = {
-        "expired": _("its certificate, or an intermediate one, has expired"),
-        "not_yet_valid": _("its certificate, or an intermediate one, is not valid yet"),
-        "self_signed": _("its certificate is self-signed"),
-        "untrusted": _("its certificate's issuer is not trusted, or the intermediate certificate is not sent"),
-        "not_a_ca": _("its certificate was issued with a certificate that may not issue others"),
-        "wrong_purpose": _("its certificate is not meant for web servers"),
-        "revoked": _("its certificate was revoked"),
-        "name_mismatch": _("its certificate is for another name"),
-        "weak_key": _("its certificate has too short a key"),
-        "weak_signature": _("its certificate has a signature that is no longer safe"),
-        "too_large": _("its certificates are larger than clients accept"),
-        "no_tls": _("the server does not speak TLS on this port"),
-        "old_version": _("the server offers only TLS versions that are no longer safe"),
-        "unknown_name": _("the server knows no certificate for this name"),
-        "client_certificate": _("the server asks visitors for a certificate"),
-        "alert": _("the server ends the TLS handshake with an error"),
-        "certificate": _("its certificate is refused ({detail})", detail=fault.detail),
-    }
-    return says.get(fault.cause, _("the TLS handshake fails ({detail})", detail=fault.detail))
-
-
-def unheard(fault, host) -> Text:
-    """Why a silence (a WebFault) says nothing of the server."""
-    if fault.deaf:
-        return _("This machine was too busy to hear whether {host} answered in time, so nothing is said of it.", host=host)
-    return _("Looking up names took so long that {host} had too little time to answer, so nothing is said of it.", host=host)
+from .text import _
+from .web_words import tls_words
 
 
 def fault_finding(fault, place):

@@ -19,7 +19,7 @@ from ninja.parser import Parser
 from audit import api as audit_api
 from audit import webhooks
 from audit.answers import no_content
-from audit.auth import Access, count
+from audit.auth import Access, count_request
 from audit.paging import CursorError
 from audit.problems import Problem, error, respond
 from audit.throttle import peer
@@ -75,7 +75,7 @@ def _view(view, *, is_operation):
             request.method = "GET"
         try:
             if not is_operation:
-                count(peer(request))  # operations count whom they let in, see audit.auth
+                count_request(peer(request))  # operations count whom they let in, see audit.auth
             allowed = is_operation or request.method == "GET"
             response = view(request, *args, **kwargs) if allowed else HttpResponseNotAllowed(["GET"])
         except Problem as problem:

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from collectors.base import Fault, Fix, Outcome, Owner, fail, unknown
 from collectors.net_http import Handshake, WebFault
 from collectors.net_portal import PortalFault
-from collectors.standards.certificates import Certificate, CertificateError, Intermediates, describe, read_chain, read_pem
+from collectors.standards.certificate_chains import Intermediates
+from collectors.standards.certificates import Certificate, CertificateError, describe, read_chain, read_pem
 from collectors.text import Text, _, clean
 from collectors.web_place import NotAPlace, start_place
-from collectors.webmail_faults import tls_words, unheard
+from collectors.web_words import LEAST_SECONDS, not_asked, tls_words, unheard
 
 from . import certificate_findings as findings_of
 
-LEAST_SECONDS = 0.3  # with less time than this left, nothing is asked any more
 INTERMEDIATES = Intermediates()  # what this process has learnt of public authorities; no domain's data
 
 
@@ -93,7 +93,7 @@ async def _served(net, place):
             why = _("The webmail name has an address that is not public ({address}); nothing is dialled.", address=blocked[0])
             return Served(why=why, absent=True)
         if net.seconds_left < LEAST_SECONDS:
-            return Served(why=_("Looking up names took up the time of this check, so {host} was not asked.", host=place.host))
+            return Served(why=not_asked(place.host))
         brief = net.seconds_left < net.fair_seconds
         handshake = await net.handshake(place.host, place.port, addresses)
     except Fault as fault:

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from collectors.base import Fix, Owner, fail, info, unknown, warn
 from collectors.standards import certificates as x509
-from collectors.standards.certificates import ABOUT_TO_EXPIRE, RENEWAL_OVERDUE, covers, fraction_left, is_self_signed, issued, path
+from collectors.standards.certificate_chains import is_self_signed, issued, path
+from collectors.standards.certificates import ABOUT_TO_EXPIRE, RENEWAL_OVERDUE, covers, fraction_left
 from collectors.text import _, clean
 
 

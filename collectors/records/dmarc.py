@@ -7,6 +7,7 @@ from collectors.text import _
 from . import dmarc_fixes as fixes
 from . import dmarc_reports as reports
 from .dmarc_judge import Judge
+from .wildcards import at_every_name
 
 
 async def audit(target, net) -> Outcome:
@@ -21,15 +22,13 @@ async def audit(target, net) -> Outcome:
         return found.texts
 
     at = await dmarc.discover(target.domain, lookup)
-    if place.chain:
+    if place.chain or (at.own.texts and at.own is not at.found):
         await _mark_wildcard(place, at.own, net)
     evidence = {"walk": [_seen(step, results, at) for step in at.steps]}
-    if at.own.texts and at.own is not at.found:
-        await _mark_wildcard(place, at.own, net)
     if len(at.own.records) > 1:
         return Outcome(_("Several DMARC records."), [_multiple(place, at.own.records, target)], evidence)
     if at.found is None:
-        finding = _not_dmarc(place, at.own, target) or await _misplaced(place, target, lookup) or _missing(place, at.own, target)
+        finding = _not_dmarc(place, at.own, target) or await _misplaced(place, target, net) or _missing(place, at.own, target)
         return Outcome(finding.message, [finding], evidence)
 
     findings: list[Finding] = []
@@ -54,21 +53,10 @@ async def audit(target, net) -> Outcome:
     return Outcome(judge.summary(), findings, evidence)
 
 
-async def _by_wildcard(domain, texts, lookup):
-    """True if a name that nobody uses has these texts too, so that nobody put them where they were found."""
-    try:
-        return sorted(await lookup(f"_no-such-name.{domain}")) == sorted(texts)
-    except Fault:
-        return False
-
-
 async def _mark_wildcard(place, own, net):
-    """Note in `place` whether a name that nobody uses is answered alike; one that cannot be looked up tells nothing."""
-    try:
-        other = await net.lookup(f"_no-such-name.{place.domain}", "TXT")
-    except Fault:
-        return
-    if (other.texts or other.chain) and (sorted(other.texts), other.chain) == (sorted(own.texts), place.chain):
+    """Note in `place` whether what was found there comes from a wildcard."""
+    other = await at_every_name(net, place.domain)
+    if other and (other.texts or other.chain) and (sorted(other.texts), other.chain) == (sorted(own.texts), place.chain):
         place.wild, place.chain = True, ()  # a name of its own beats it; there is no alias to remove
 
 
@@ -108,17 +96,19 @@ def _not_dmarc(place, step, target):
     return fail("dmarc_syntax", message, fix=fix)
 
 
-async def _misplaced(place, target, lookup):
+async def _misplaced(place, target, net):
     """The finding for a record at one of the usual wrong places, or None. A lookup that fails here changes no verdict."""
     name = place.name
     for wrong in (f"{name}.{target.domain}", target.domain):
         try:
-            texts = await lookup(wrong) if len(wrong) <= 253 else []
+            texts = (await net.lookup(wrong, "TXT")).texts if len(wrong) <= 253 else []
         except Fault:
             continue
         meant = [t for t in texts if dmarc.is_record(t) or dmarc.is_almost(t)]
-        if meant and wrong != target.domain and await _by_wildcard(target.domain, texts, lookup):
-            continue
+        if meant and wrong != target.domain:
+            everywhere = await at_every_name(net, target.domain)
+            if everywhere and sorted(everywhere.texts) == sorted(texts):
+                continue
         for text in meant:
             record = dmarc.parse(text) if dmarc.is_record(text) else dmarc.guess(text)
             message = _(

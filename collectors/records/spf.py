@@ -17,6 +17,7 @@ from .apex_alias import instead_of_alias
 from .spf_draft import Published, settled
 from .spf_judge import Judge
 from .spf_tree import Branch, read_tree
+from .wildcards import at_every_name
 
 STRANGER = "192.0.2.1"  # judges a record where no sending address is known; nobody sends from it (RFC 5737)
 QUERIES = 38  # for one address; with the other lookups of the check it stays within what one check may ask
@@ -182,13 +183,6 @@ async def _elsewhere(look):
         if isinstance(answer, BaseException) and not isinstance(answer, Fault):
             raise answer
     there = [(n, f) for n, f in zip(names, found, strict=True) if isinstance(f, Lookup) and any(is_spf(t) for t in f.texts)]
-    wild = await _wild(look) if there else None
-    return [(n, record_text(t)) for n, f in there if sorted(f.texts) != wild for t in f.texts if is_spf(t)][:10]
-
-
-async def _wild(look):
-    """What a name that nobody uses is answered: texts that stand there stand at every name, and were not put into a wrong place."""
-    try:
-        return sorted((await look.net.lookup(f"_no-such-name.{look.domain}", "TXT")).texts)
-    except Fault:
-        return None
+    everywhere = await at_every_name(look.net, look.domain) if there else None
+    there = [(n, f) for n, f in there if not (everywhere and sorted(f.texts) == sorted(everywhere.texts))]
+    return [(n, record_text(t)) for n, f in there for t in f.texts if is_spf(t)][:10]

@@ -224,9 +224,8 @@ def addition(*, domain, proposal, costs, instead_of=None, misplaced=()):
 def without_type_99(domain, texts):
     """The Fix that takes records of the obsolete type away."""
     shown = [show_bytes(t) for t in texts]
-    if sum(map(len, shown)) > MAX_TEXT:
-        return Fix(_("Remove all records of the type SPF."))
-    return Fix(_("Remove all records of the type SPF."), tuple(Record("SPF", domain, t, Action.REMOVE, t) for t in shown))
+    brief = sum(map(len, shown)) <= MAX_TEXT
+    return Fix(_("Remove all records of the type SPF."), tuple(Record("SPF", domain, t, Action.REMOVE, t) for t in shown if brief))
 
 
 def _warnings(value, costs):

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509.oid import NameOID
 
@@ -29,7 +29,7 @@ ABOUT_TO_EXPIRE = 1 / 9  # of the lifetime left
 RENEWAL_OVERDUE = 0.28  # of the lifetime left; renewal is due at 1/3
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", re.ASCII)
 _STAGING = re.compile(r"\(staging\)|^fake le |^happy hacker fake", re.IGNORECASE)
-_BROKEN = (ValueError, TypeError, UnsupportedAlgorithm, OverflowError, x509.InvalidVersion)
+BROKEN = (ValueError, TypeError, UnsupportedAlgorithm, OverflowError, x509.InvalidVersion)
 
 
 class CertificateError(ValueError):
@@ -69,7 +69,7 @@ def read(der):
         warnings.simplefilter("ignore", UserWarning)  # a negative serial or a name of 60,000 letters is shown, not warned about
         try:
             parsed = x509.load_der_x509_certificate(der)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise CertificateError(str(error)) from None
         return _Reader(parsed).certificate(der)
 
@@ -100,7 +100,7 @@ class _Reader:
     def part(self, name, take, default):
         try:
             return take()
-        except _BROKEN:
+        except BROKEN:
             self.unreadable.append(name)
             return default
 
@@ -212,73 +212,6 @@ def is_lets_encrypt(cert):
 def is_staging(cert):
     """Issued by Let's Encrypt's staging environment, which marks its authorities and which nobody trusts."""
     return any(_STAGING.search(text) for text in (*cert.issuer_organisations, *cert.issuer_common_names))
-
-
-def issued(parent, child):
-    """Whether `parent` signed `child`: names in line and signature right.
-
-    What cannot be checked, or not by an absurd key (strangers choose it, and a chain of them would stop everything else for
-    a second), counts only of a certificate and itself: by its name alone another could pass for a public authority's.
-    """
-    if child.issuer != parent.subject:
-        return False
-    try:
-        if parent.may_verify:
-            child.parsed.verify_directly_issued_by(parent.parsed)
-            return True
-    except UnsupportedAlgorithm:
-        pass
-    except (InvalidSignature, *_BROKEN):
-        return False
-    return parent.sha256 == child.sha256
-
-
-def is_self_signed(cert):
-    """Signed with its own key."""
-    return cert.issuer == cert.subject and issued(cert, cert)
-
-
-def path(leaf, others):
-    """The leaf and then those of `others` that sign it and each other in turn, in whatever order they were sent."""
-    walk = [leaf]
-    while len(walk) < MAX_CHAIN and not is_self_signed(walk[-1]):
-        parent = next((c for c in others if c not in walk and issued(c, walk[-1])), None)
-        if parent is None:
-            break
-        walk.append(parent)
-    return tuple(walk)
-
-
-class Intermediates:
-    """A bounded memory of issuing certificates that were part of trusted chains, newest last."""
-
-    def __init__(self, size=64):
-        self._size, self._kept = size, {}
-
-    def learn(self, trusted_path):
-        """Keep the issuers of a path (leaf first) that a client trusts."""
-        for cert in trusted_path[1:]:
-            if is_self_signed(cert):
-                continue
-            key = (cert.subject, _key_identifier(cert))
-            self._kept.pop(key, None)
-            self._kept[key] = cert
-        while len(self._kept) > self._size:
-            del self._kept[next(iter(self._kept))]
-
-    def issuer_of(self, cert):
-        """A kept certificate that issued this one, or None."""
-        return next((c for c in reversed(self._kept.values()) if issued(c, cert)), None)
-
-    def __len__(self):
-        return len(self._kept)
-
-
-def _key_identifier(cert):
-    try:
-        return cert.parsed.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except (x509.ExtensionNotFound, *_BROKEN):
-        return cert.sha256
 
 
 # -- evidence

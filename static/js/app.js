@@ -13,7 +13,7 @@
     if (lost()) htmx.trigger(lost(), "submit");
     else tell("lb:refresh");
   }
-  const due = () => !paused && Date.now() - refreshed >= REFRESH || lost() && Date.now() - lost().dataset.unsent >= AGAIN;
+  const due = () => (!paused && Date.now() - refreshed >= REFRESH) || (lost() && Date.now() - lost().dataset.unsent >= AGAIN);
   setInterval(() => {
     if (!visible()) return;
     if (document.querySelector("[data-poll]")) tell("lb:poll");

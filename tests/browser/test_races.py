@@ -17,14 +17,20 @@ def hold(page, pattern):
     return held
 
 
+def ask_for(page, shown, asked):
+    """Open the card of one domain and, when it is there, ask for another's, whose answer is held back: the held requests."""
+    page.goto("/")
+    page.locator("[data-card]", has_text=shown).click()
+    expect(page.locator("#scorecard-title")).to_have_text(shown)
+    held = hold(page, f"**/{asked}/panel/**")
+    with page.expect_request(f"**/{asked}/panel/**"):
+        page.locator("[data-card]", has_text=asked).click()
+    return held
+
+
 def test_a_panel_that_was_closed_before_it_came_stays_closed(new_page, fleet):  # noqa: F811
     page = new_page(make_viewer(), aborts=True)
-    page.goto("/")
-    page.locator("[data-card]", has_text="good.pt").click()
-    expect(page.locator("#scorecard-title")).to_have_text("good.pt")
-    held = hold(page, "**/bad.pt/panel/**")
-    with page.expect_request("**/bad.pt/panel/**"):
-        page.locator("[data-card]", has_text="bad.pt").click()
+    held = ask_for(page, "good.pt", "bad.pt")
     with page.expect_event("requestfailed", lambda r: "/bad.pt/panel/" in r.url):
         page.keyboard.press("Escape")
     expect(page.locator("#scorecard")).to_have_count(0)
@@ -33,12 +39,7 @@ def test_a_panel_that_was_closed_before_it_came_stays_closed(new_page, fleet):  
 
 def test_the_back_button_takes_back_a_panel_that_still_comes(new_page, fleet):  # noqa: F811
     page = new_page(make_viewer(), aborts=True)
-    page.goto("/")
-    page.locator("[data-card]", has_text="bad.pt").click()
-    expect(page.locator("#scorecard-title")).to_have_text("bad.pt")
-    held = hold(page, "**/good.pt/panel/**")
-    with page.expect_request("**/good.pt/panel/**"):
-        page.locator("[data-card]", has_text="good.pt").click()
+    held = ask_for(page, "bad.pt", "good.pt")
     with page.expect_event("requestfailed", lambda r: "/good.pt/panel/" in r.url):
         page.go_back()
     expect(page.locator("#scorecard")).to_have_count(0)

@@ -15,7 +15,8 @@ from collectors.base import Owner, Severity
 from collectors.net_http import Handshake
 from collectors.records import certificate
 from collectors.records.certificate import Reported, Served, judge
-from collectors.standards.certificates import Intermediates, read, read_pem
+from collectors.standards.certificate_chains import Intermediates
+from collectors.standards.certificates import read, read_pem
 
 from .certificate_maker import DAY, DER, Authority, Leaf, TlsServer, authority, name, now, server_context
 from .lab import codes, look, target

@@ -10,18 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
 
 from collectors.standards import certificates
-from collectors.standards.certificates import (
-    CertificateError,
-    Intermediates,
-    covers,
-    fraction_left,
-    is_self_signed,
-    issued,
-    name_covers,
-    path,
-    read,
-    read_pem,
-)
+from collectors.standards.certificate_chains import Intermediates, is_self_signed, issued, path
+from collectors.standards.certificates import CertificateError, covers, fraction_left, name_covers, read, read_pem
 
 from .certificate_maker import DAY, DER, Authority, authority, now
 
@@ -148,9 +138,9 @@ def test_a_certificate_that_only_bears_the_name_of_the_authority_is_not_taken_fo
 
 
 def test_self_signed_is_a_signature_and_not_a_name():
-    assert certificates.is_self_signed(cert(self_signed=True))
-    assert not certificates.is_self_signed(cert())
-    assert not certificates.is_self_signed(Authority(None, intermediate="x").leaf(["a.test"], common="x").read)
+    assert is_self_signed(cert(self_signed=True))
+    assert not is_self_signed(cert())
+    assert not is_self_signed(Authority(None, intermediate="x").leaf(["a.test"], common="x").read)
     namesake = Authority("Let's Encrypt", intermediate="R12")
     same_names = namesake.leaf([], common="x").read
     assert not issued(read(authority().intermediate.public_bytes(DER)), same_names)
@@ -276,7 +266,7 @@ def test_case_99_a_part_that_cannot_be_read_is_named_and_the_rest_counts(old, ne
     assert got.unreadable == (part,)
     assert certificates.describe(got, now())["unreadable"] == [part]
     assert got.not_after == now() + 60 * DAY
-    assert not certificates.is_self_signed(got)
+    assert not is_self_signed(got)
     assert path(got, [got, cert()]) == (got,)
 
 
@@ -297,7 +287,7 @@ def test_no_flipped_byte_brings_the_reader_down():
             continue
         certificates.describe(got, now())
         covers(got, "webmail.kunde.test")
-        certificates.is_self_signed(got)
+        is_self_signed(got)
         issued(got, got)
 
 
