@@ -1,0 +1,1 @@
+"""What we keep and show: the Django app. How we look stands in `collectors`."""

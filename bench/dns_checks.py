@@ -1,164 +1,178 @@
-"""MX, SPF and DMARC of many domains: ours against checkdmarc, the same zones, one core each for client and server.
+"""The four DNS checks against checkdmarc: processor time a domain, the same zones, the same server.
 
-    .venv/bin/python bench/dns_checks.py [--domains 600] [--rounds 3]
+    .venv/bin/python -m bench.dns_checks [--quick] [--domains N] [--rounds N]
 
-Needs NSD (Debian: nsd) and the development requirements. NSD serves the zones on loopback from the second core; the
-clients take turns on the first one. Every verdict is compared with what the zones were made to be: a fast run with a wrong
-one is void. At least 5 is wanted cold, 20 warm.
+Ours: MX, SPF, DKIM and DMARC through `collectors.run.run`, 32 domains at a time; cold, and again
+with what it remembers. Checkdmarc (which reads no DKIM), one domain after the other, as its own
+command goes: `get_mx_records` and `get_a_records` of each host, `check_spf`, `check_dmarc`; each
+with `nameservers=`, so that it makes its resolvers itself, and once more with one shared
+`resolver=`, which is the leanest that it can be called. With its probes: `check_domains` (DNSSEC,
+SOA, NS, MTA-STS, TLS-RPT, BIMI besides; no SMTP). Nobody limits rates.
 """
 
-import argparse
 import asyncio
-import os
-import shutil
-import socket
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from bench.load import proof
+from bench.measure import ROOT, Row, at_least, options, spread, tell, void
+from bench.servers import name_server
+from bench.zones import DNS_CHECKS, INVALID_DMARC, INVALID_SPF, WITHOUT_MX, World
 
-HOST = """\
-. 600 SOA ns.host.test. root.host.test. 1 3600 600 86400 60
-. 600 NS ns.host.test.
-ns.host.test. 600 A 127.0.0.1
-mx1.host.test. 600 A 8.8.8.1
-mx.other.test. 600 A 8.8.8.2
-_spf.host.test. 600 TXT "v=spf1 include:_a.host.test include:_b.host.test -all"
-_a.host.test. 600 TXT "v=spf1 ip4:203.0.113.0/24 -all"
-_b.host.test. 600 TXT "v=spf1 ip6:2001:db8::/32 -all"
-_spf.mailer.test. 600 TXT "v=spf1 ip4:198.51.100.0/24 -all"
-"""
-KINDS = 10  # of ten domains seven are perfect
+LANES = 32
+PROBES_PART = 10  # with its probes, the peer gets one of so many domains: it takes long
+PEERS = ("checkdmarc, its own resolvers", "checkdmarc, one resolver", "checkdmarc, with probes")
 
 
-def zone_and_truth(count):
-    """(zone text, {domain: {check_id: status}})"""
-    lines, truth = [HOST], {}
-    for n in range(count):
-        name, kind = f"d{n}.test", n % KINDS
-        expected = {"dns_mx": "ok", "dns_spf": "ok", "dns_dmarc": "ok"}
-        mx, spf, dmarc = "mx1.host.test.", '"v=spf1 include:_spf.mailer.test include:_spf.host.test ~all"', f"p=reject; rua=mailto:d@{name}"
-        if kind == 7:
-            mx, expected["dns_mx"] = "mx.other.test.", "fail"
-        elif kind == 8:
-            spf, expected["dns_spf"] = '"v=spf1 include:_spf.mailer.test ~all"', "fail"
-        elif kind == 9:
-            dmarc, expected["dns_dmarc"] = "p=none; rua=mailto:d@" + name, "warn"
-        lines += [f"{name}. 600 MX 10 {mx}", f"{name}. 600 TXT {spf}", f'_dmarc.{name}. 600 TXT "v=DMARC1; {dmarc}"']
-        truth[name] = expected
-    return "\n".join(lines) + "\n", truth
-
-
-def ours(port, truth, passes):
-    """Seconds of each pass: the first is cold, the second warm."""
-    from collectors.base import Target, run
-    from collectors.catalogue import CHECKS
-    from collectors.net import NetConfig, Network
-
-    assert CHECKS
-    only = {"dns_mx", "dns_spf", "dns_dmarc"}
+def ours(world, port):
+    """Processor seconds of a cold and a warm pass, and what is wrong."""
+    from bench.tenant import config, seen, target
+    from collectors.net.session import NetworkClients
+    from collectors.run import run
 
     async def one_pass(network):
-        names, begun = iter(truth), time.perf_counter()
+        customers, found = iter(world.customers), []
 
         async def lane():
-            for name in names:
-                target = Target(
-                    domain=name, mail_hosts=("mx1.host.test",), sending_ips=("203.0.113.25", "2001:db8::25"), spf_include="_spf.host.test"
-                )
-                results = await run(target, network.audit(target), only)
-                found = {c: str(r.status) for c, r in results.items()}
-                assert found == truth[name], f"{name}: {found}, wanted {truth[name]}"
+            for customer in customers:
+                wanted = target(customer)
+                results = await run(wanted, network.audit_session(wanted), DNS_CHECKS)
+                found.append((customer, seen(results)))  # as a worker, which keeps no result
 
-        await asyncio.gather(*(lane() for _n in range(32)))
-        return time.perf_counter() - begun
+        began = time.process_time()
+        await asyncio.gather(*(lane() for _n in range(LANES)))
+        took = time.process_time() - began
+        wrong = [
+            line
+            for customer, verdicts in found
+            for line in world.wrong(customer, verdicts, _seen_without_portal(customer))
+        ]
+        return took, wrong
 
     async def main():
-        network = Network(NetConfig(dns_servers=(("127.0.0.1", port),)))
-        took = [await one_pass(network) for _n in range(passes)]
+        network = NetworkClients(config(port))
+        cold, wrong = await one_pass(network)
+        warm, wrong_again = await one_pass(network)
         await network.close()
-        return took
+        return {"cpu": [cold, warm], "wrong": wrong + wrong_again}
 
     return asyncio.run(main())
 
 
-def theirs(port, truth):
-    """Seconds of one pass of checkdmarc, as its own command goes: one domain after the other."""
+def _seen_without_portal(customer):
+    """The portal alone knows that a published key is an old one."""
+    return [c for c in DNS_CHECKS if (c, customer.kind) != ("dns_dkim", "dkim_old")]
+
+
+def theirs(world, port, way):
+    """Processor seconds of one pass of the peer, called in this way, and what is wrong."""
+    import dns.nameserver
+    import dns.resolver
+
+    servers = [dns.nameserver.Do53Nameserver("127.0.0.1", port)]
+    if way == PEERS[1]:
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = servers
+        how = {"resolver": resolver}
+    else:
+        how = {"nameservers": servers}
+    how["timeout"] = 1.0  # seconds, not two: the dead ones cost waiting alone
+    look = _with_probes if way == PEERS[2] else _plain
+    found, began = [], time.process_time()
+    for customer in world.customers:
+        found.append((customer, *look(customer.name, how)))
+    took = time.process_time() - began
+    wrong = [
+        f"{customer.name} ({customer.kind}): {mine}, wanted {wanted}"
+        for customer, *mine in found
+        if mine != (wanted := _wanted_of_peer(customer.kind))
+    ]
+    return {"cpu": [took], "wrong": wrong}
+
+
+def _wanted_of_peer(kind):
+    """[an exchange with an address, SPF valid, DMARC valid] as the peer must see them."""
+    if kind == "dead":
+        return [False, False, False]
+    return [kind not in WITHOUT_MX, kind not in INVALID_SPF, kind not in INVALID_DMARC]
+
+
+def _plain(name, how):
     import checkdmarc.dmarc
     import checkdmarc.spf
-    import dns.resolver
-    from checkdmarc.utils import DNS_CACHE, get_a_records, get_mx_records
+    from checkdmarc.utils import DNSException, get_a_records, get_mx_records
 
-    DNS_CACHE.clear()
-    resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers, resolver.port = ["127.0.0.1"], port
-    begun = time.perf_counter()
-    for name, expected in truth.items():
-        hosts = get_mx_records(name, resolver=resolver)  # without check_mx's DNSSEC and TLS probes, which ours does not make
-        assert all(get_a_records(host["hostname"], resolver=resolver) for host in hosts), name
-        spf = checkdmarc.spf.check_spf(name, resolver=resolver)
-        dmarc = checkdmarc.dmarc.check_dmarc(name, resolver=resolver)
-        assert hosts and spf["valid"], name
-        assert dmarc["tags"]["p"]["value"] == ("none" if expected["dns_dmarc"] == "warn" else "reject"), name
-    return time.perf_counter() - begun
+    addresses = []
+    try:
+        for host in get_mx_records(name, **how):
+            addresses += get_a_records(host["hostname"], **how)
+    except DNSException:
+        addresses = []
+    spf = checkdmarc.spf.check_spf(name, **how)
+    dmarc = checkdmarc.dmarc.check_dmarc(name, **how)
+    return bool(addresses), spf["valid"], dmarc["valid"]
 
 
-def start_nsd(folder, zone):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "root.zone").write_text(zone)
-    (folder / "nsd.conf").write_text(
-        f'server:\n ip-address: 127.0.0.1\n port: {port}\n username: ""\n chroot: ""\n zonesdir: "{folder}"\n database: ""\n'
-        f' pidfile: "{folder}/pid"\n xfrdfile: "{folder}/xfrd"\n zonelistfile: "{folder}/list"\n server-count: 1\n'
-        f'remote-control:\n control-enable: no\nzone:\n name: "."\n zonefile: "root.zone"\n'
-    )
-    nsd = shutil.which("nsd") or sys.exit("NSD is needed (Debian: apt-get install nsd)")
-    process = subprocess.Popen([nsd, "-d", "-c", str(folder / "nsd.conf")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if os.cpu_count() > 1:
-        os.sched_setaffinity(process.pid, {1})
-    import dns.message
-    import dns.query
+def _with_probes(name, how):
+    from checkdmarc import check_domains
 
-    for _n in range(100):
-        try:
-            dns.query.udp(dns.message.make_query("d0.test", "MX"), "127.0.0.1", port=port, timeout=0.2)
-            return process, port
-        except (OSError, dns.exception.Timeout):
-            time.sleep(0.1)
-    sys.exit("NSD did not start")
+    found = check_domains([name], **how)
+    addresses = [a for host in found["mx"].get("hosts", ()) for a in host["addresses"]]
+    return bool(addresses), found["spf"]["valid"], found["dmarc"]["valid"]
+
+
+def measured(side, count, port):
+    """What one side came to, in a process of its own."""
+    command = [sys.executable, "-m", "bench.dns_checks", "--side", side, str(count), str(port)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def side_main(side, count, port):
+    """The process of one side."""
+    world = World(int(count))
+    if side == PEERS[2]:
+        world.customers = world.customers[::PROBES_PART]
+    answer = ours(world, int(port)) if side == "ours" else theirs(world, int(port), side)
+    print(json.dumps({**answer, "domains": len(world.customers)}))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--domains", type=int, default=600)
-    parser.add_argument("--rounds", type=int, default=3)
-    options = parser.parse_args()
-    zone, truth = zone_and_truth(options.domains)
-    took = {"ours, cold": [], "ours, warm": [], "checkdmarc": []}
-    with tempfile.TemporaryDirectory() as folder:
-        process, port = start_nsd(Path(folder), zone)
-        os.sched_setaffinity(0, {0})
-        try:
-            for _n in range(options.rounds):
-                cold, warm = ours(port, truth, 2)
-                took["ours, cold"].append(cold)
-                took["ours, warm"].append(warm)
-                took["checkdmarc"].append(theirs(port, truth))
-        finally:
-            process.terminate()
-            process.wait(10)
-    rates = {who: sorted(options.domains / t for t in times) for who, times in took.items()}
-    for who, values in rates.items():
-        print(f"{who}: {statistics.median(values):.0f} domains/s ({values[0]:.0f}..{values[-1]:.0f})")
-    base = statistics.median(rates["checkdmarc"])
-    print(f"cold against checkdmarc: {statistics.median(rates['ours, cold']) / base:.1f}×; ", end="")
-    print(f"warm: {statistics.median(rates['ours, warm']) / base:.1f}×")
+    if sys.argv[1:2] == ["--side"]:
+        side_main(*sys.argv[2:])
+        return
+    found = options(__doc__, domains=(600, 60), rounds=(3, 1))
+    world, rows, wrong, asked = World(found.domains), [], [], 0.0
+    times = {who: [] for who in ("ours, cold", "ours, warm", *PEERS)}
+    with tempfile.TemporaryDirectory() as folder, name_server(world, folder) as server:
+        for _round in range(found.rounds):
+            before = server.asked()
+            one = measured("ours", found.domains, server.port)
+            asked = max(asked, (server.asked() - before) / one["cpu"][0])  # had it never waited
+            for who, cpu in zip(("ours, cold", "ours, warm"), one["cpu"], strict=True):
+                times[who].append(cpu / one["domains"] * 1000)
+            wrong += one["wrong"]
+            for who in PEERS:
+                other = measured(who, found.domains, server.port)
+                times[who].append(other["cpu"][0] / other["domains"] * 1000)
+                wrong += other["wrong"]
+        said, enough = proof(server, world, asked)
+    void(wrong)
+    middle = {who: statistics.median(values) for who, values in times.items()}
+    rows += [Row(f"CPU a domain, {who}", spread(v, " ms")) for who, v in times.items()]
+    for who, goal in (("ours, cold", 5), ("ours, warm", 15)):
+        for peer in PEERS:
+            ratio = middle[peer] / middle[who]
+            what, shown = f"{peer} / {who}", f"{ratio:.2f} times"
+            rows.append(
+                at_least(what, shown, ratio, goal) if peer == PEERS[0] else Row(what, shown, ratio)
+            )
+    rows.append(Row("name server of the DNS checks", said, None, "no limit", enough))
+    tell(rows, found)
 
 
 if __name__ == "__main__":

@@ -1,108 +1,106 @@
-"""The overview with many domains against the overview with few: API and page, medians of one run, and their ratio.
+"""The overview with 100,000 domains against 1,000: every filter, order and page, API and HTML.
 
-    .venv/bin/python bench/overview.py [--few 1000] [--many 100000]
+    .venv/bin/python -m bench.overview [--quick] [SQLite] [PostgreSQL]
 
-Makes its own SQLite databases in a temporary folder. At most 1.5 is wanted. Nothing is due, as when the worker keeps up: the last
-audits are spread over one interval; some domains are stale and some were never audited. The API also in its other orders and filters.
+Processor time of web process and database, medians of seven. Of each list the first page, the
+second and one in the middle. Nothing that is kept for a while is used: the cache is emptied before
+each request.
 """
 
-import argparse
 import json
-import os
-import random
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from datetime import timedelta
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-OVERVIEW = "/api/v1/audit/overview"
-LISTS = ["sort=last_audit", "sort=domain", "status=stale", "status=stale&sort=last_audit", "status=unknown", "tenant=2&sort=last_audit"]
+from bench.large import DATABASES, Clock, each_database, fill_domains, open_project
+from bench.measure import Row, at_most, options, tell
+
+API, PAGE = "/api/v1/audit/overview", "/"
+GOAL = 1.5
 
 
-def fill(count):
-    """`count` domains with eight checks each; a tenth has a fault, one of 500 is stale, one of 500 was never audited."""
-    from django.utils import timezone
+def queries(quick):
+    """Every filter with every value (`quick`: its first), and searches: a name, a part that many
+    have, one that none has."""
+    from audit.reading.filters import FILTERS
 
-    from audit.models import AuditCheck, AuditDomain, Tenant
-    from audit.scoring import domain_status, score
-    from collectors.base import core_checks
-
-    chance, now = random.Random(1), timezone.now()
-    later = now + timedelta(hours=1)
-    tenants = [Tenant.objects.create(name=f"VM{n}") for n in range(5)]
-    for start in range(0, count, 2000):
-        domains, statuses = [], []
-        for n in range(start, min(count, start + 2000)):
-            found = dict.fromkeys(core_checks(), "ok")
-            if chance.random() < 0.1:
-                found[chance.choice(list(found))] = chance.choice(["fail", "warn", "unknown"])
-            status = domain_status(found)
-            last = now - timedelta(seconds=chance.random() * 600 + (3600 if n % 500 == 7 else 0)) if n % 500 else None
-            state = {"score": score(found), "status": status, "severity": status.rank, "last_audit_at": last, "next_audit_at": later}
-            domains.append(AuditDomain(tenant=tenants[n % 5], domain=f"d{n}.example.pt", **state))
-            statuses.append(found)
-        domains = AuditDomain.objects.bulk_create(domains)
-        AuditCheck.objects.bulk_create(
-            [
-                AuditCheck(domain=d, check_id=c, status=s, message="x", checked_at=now, since=now)
-                for d, found in zip(domains, statuses, strict=True)
-                for c, s in found.items()
-            ]
-        )
+    searched = {"q": ["cliente000777", "cliente", "zzz"], "tenant": [2], "incident": [1]}
+    yield ""
+    for name, entry in FILTERS.items():
+        if name != "sort":
+            values = entry.values or searched[name]
+            yield from (f"{name}={value}" for value in (values[:1] if quick else values))
 
 
-def measure(count):
-    """Medians in ms of API and page, for the database that the environment names. Runs in a process of its own."""
-    sys.path.insert(0, str(ROOT))
-    os.environ["DJANGO_SETTINGS_MODULE"] = "ligbox.settings"
-    import django
+def middle(client, order):
+    """The cursor of a page in the middle of the list in this order, by going there."""
+    cursor, passed = "", 0
+    while True:
+        found = client.get(f"{API}?sort={order}&limit=200&cursor={cursor}").json()
+        passed += len(found["cards"])
+        if not found["next_cursor"] or passed * 2 >= found["summary"]["domains"]:
+            return cursor
+        cursor = found["next_cursor"]
 
-    django.setup()
+
+def measure(count, rounds):
+    """{"face query": ms} of a database with so many domains."""
+    open_project()
     from django.contrib.auth.models import User
-    from django.core.management import call_command
+    from django.core.cache import cache
     from django.test import Client
 
-    call_command("migrate", verbosity=0)
-    fill(count)
-    client = Client(HTTP_HOST="localhost")
+    from audit.reading.filters import ORDERS
+
+    fill_domains(count)
+    client, clock, found = Client(HTTP_HOST="localhost"), Clock(), {}
     client.force_login(User.objects.create_superuser("bench"))
-    print(json.dumps({path: timed(client, path) for path in (OVERVIEW, *(f"{OVERVIEW}?{query}" for query in LISTS), "/")}))
 
+    def get(url):
+        cache.clear()
+        answer = client.get(url)
+        assert answer.status_code == 200, (url, answer.status_code)
+        return answer
 
-def timed(client, path, rounds=15):
-    took = []
-    for _n in range(rounds + 2):
-        begun = time.perf_counter()
-        assert client.get(path).status_code == 200
-        took.append((time.perf_counter() - begun) * 1000)
-    took = took[2:]
-    return {"median": statistics.median(took), "min": min(took), "max": max(took)}
+    for order in ORDERS:
+        cursors = {"middle": middle(client, order)}
+        for query in queries(quick=rounds == 1):
+            url = f"{API}?{query}&sort={order}&limit=60"
+            following = get(url).json()["next_cursor"] or ""
+            for face in (API, PAGE):
+                places = {"first": "", "second": following} | ({} if query else cursors)
+                for place, cursor in places.items():
+                    if cursor or place == "first":
+                        url = f"{face}?{query}&sort={order}&cursor={cursor}"
+                        found[f"{face} {query or 'all'} {order} {place}"] = clock.ms(
+                            lambda url=url: get(url), rounds
+                        )
+    print(json.dumps(found))
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--few", type=int, default=1000)
-    parser.add_argument("--many", type=int, default=100_000)
-    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.measure:
-        return measure(options.measure)
-    results = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for count in (options.few, options.many):
-            env = {**os.environ, "DATABASE_URL": f"sqlite:///{folder}/{count}.sqlite3", "SECRET_KEY": "b" * 50}
-            done = subprocess.run([sys.executable, __file__, "--measure", str(count)], env=env, check=True, capture_output=True, text=True)
-            results[count] = json.loads(done.stdout.splitlines()[-1])
-    for path, few in results[options.few].items():
-        many = results[options.many][path]
-        print(f"{path}: {options.few} domains {few['median']:.1f} ms ({few['min']:.1f}..{few['max']:.1f}), ", end="")
-        print(f"{options.many} domains {many['median']:.1f} ms ({many['min']:.1f}..{many['max']:.1f}), ", end="")
-        print(f"ratio {many['median'] / few['median']:.2f}")
-    return None
+    if sys.argv[1:2] == ["--measure"]:
+        measure(*map(int, sys.argv[2:4]))
+        return
+    found = options(__doc__, DATABASES, DATABASES[:1], few=(1000, 100), many=(100_000, 200))
+    sizes = sorted({found.few, *([] if found.quick else [10_000]), found.many})
+    all_rows = []
+    results = each_database(found.parts, "bench.overview", sizes, quick=found.quick)
+    for database in found.parts:
+        few, many = results[database, found.few], results[database, found.many]
+        for face, title in ((API, "API"), (PAGE, "page")):
+            lists = [key for key in few if key.startswith(f"{face} ") and key in many]
+            ratios = {key.partition(" ")[2]: many[key] / few[key] for key in lists}
+            worst = sorted(ratios, key=ratios.get, reverse=True)
+            what = (
+                f"overview, {title}, {database}: worst list, {found.many:,} / {found.few:,} domains"
+            )
+            said = ", ".join(f"{key} {ratios[key]:.2f}" for key in worst[:4])
+            all_rows.append(at_most(what, f"{said} of {len(lists)}", ratios[worst[0]], GOAL))
+            for size in sizes:
+                took = [ms for key, ms in results[database, size].items() if key in lists]
+                said = f"{statistics.median(took):.1f} ms ({min(took):.1f} to {max(took):.1f})"
+                all_rows.append(Row(f"overview, {title}, {database}, {size:,} domains: CPU", said))
+    tell(all_rows, found)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,3 @@
+"""Wiring: settings, addresses, the API."""
+
+VERSION = "1.0.0"

@@ -1,4 +1,6 @@
-"""The NinjaAPI instance under /api/v1/: its routers, its errors (problem details, all of them) and its document."""
+"""The NinjaAPI instance under /api/v1/: its routers, its errors (problem details, all of them) and
+its document.
+"""
 
 import logging
 from functools import wraps
@@ -7,6 +9,7 @@ import orjson
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse, HttpResponseNotAllowed
+from django.urls import URLPattern, URLResolver
 from django.utils.cache import patch_cache_control
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -14,23 +17,27 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Swagger
 from ninja.errors import HttpError
 from ninja.errors import ValidationError as InputError
+from ninja.openapi.docs import ABS_TPL_PATH
 from ninja.parser import Parser
 
-from audit import api as audit_api
-from audit import webhooks
-from audit.answers import no_content
-from audit.auth import Access, count_request
-from audit.paging import CursorError
-from audit.problems import Problem, error, respond
-from audit.throttle import peer
-
-from .openapi import complete
+from audit.access.throttle import peer
+from audit.api import routes as audit_api
+from audit.api import webhooks
+from audit.api.auth import Access, count_request
+from audit.api.problem_details import Problem, error, respond
+from audit.api.responses import Renderer, no_content
+from audit.reading.paging import CursorError
+from ligbox.openapi import complete
 
 log = logging.getLogger(__name__)
-DESCRIPTION = """Read-only audits of mail domains: what is healthy, what is not, since when, why, and what to change.
-
-Send `Authorization: Bearer <token>`, or the session of a signed-in user (with `X-CSRFToken` for what changes something).
-Errors are problem details (RFC 9457). Times are ISO 8601 in UTC. Lists are paged: pass `next_cursor` as `cursor`."""
+DESCRIPTION = (
+    "Read-only audits of mail domains: what is healthy, what is not, since when, why, and what to "
+    "change.\n\n"
+    "Send `Authorization: Bearer <token>`, or the session of a signed-in user (with `X-CSRFToken` "
+    "for what changes something).\n"
+    "Errors are problem details (RFC 9457). Times are ISO 8601 in UTC. Lists are paged: pass "
+    "`next_cursor` as `cursor`."
+)
 
 
 class QueryParser(Parser):
@@ -39,31 +46,50 @@ class QueryParser(Parser):
     def parse_querydict(self, data, list_fields, request):
         if any("\0" in value for key in data for value in [key, *data.getlist(key)]):
             raise Problem(400, _("The query string holds a NUL character."))
-        return {key: value for key, value in super().parse_querydict(data, list_fields, request).items() if value != ""}
+        return {
+            key: value
+            for key, value in super().parse_querydict(data, list_fields, request).items()
+            if value != ""
+        }
 
 
 class Api(NinjaAPI):
-    def _get_urls(self):
+    def get_content_type(self) -> str:
+        """JSON is UTF-8 by its standard (RFC 8259, section 8.1)."""
+        return Renderer.media_type
+
+    def _get_urls(self) -> list[URLPattern | URLResolver]:
         """Each view answers HEAD and OPTIONS, and every error of it is a problem."""
         patterns = super()._get_urls()
         for pattern in patterns:
+            assert isinstance(pattern, URLPattern)
             # the root is only a name, to find the path of the others by
             is_operation = pattern.name not in _DOCUMENTS
             if pattern.name == "openapi-json":
-                pattern.callback = lambda request: HttpResponse(self.document, content_type="application/json")
-            pattern.callback = nothing_here if pattern.name == "api-root" else _view(pattern.callback, is_operation=is_operation)
+                pattern.callback = lambda request: HttpResponse(
+                    self.document, content_type="application/json"
+                )
+            pattern.callback = (
+                nothing_here
+                if pattern.name == "api-root"
+                else _view(pattern.callback, is_operation=is_operation)
+            )
         return patterns
 
     def get_openapi_schema(self, *, path_prefix=None, path_params=None):
-        return complete(super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params), self)
+        return complete(
+            super().get_openapi_schema(path_prefix=path_prefix, path_params=path_params), self
+        )
 
     @cached_property
     def document(self):
-        """The OpenAPI document as bytes. Making it takes 60 ms, and anybody may ask for it: it is made once a process."""
+        """The OpenAPI document as bytes. Making it takes 60 ms, and anybody may ask for it: it is
+        made once a process.
+        """
         return orjson.dumps(self.get_openapi_schema(), option=orjson.OPT_NON_STR_KEYS)
 
 
-_DOCUMENTS = {"openapi-json", "openapi-view"}
+_DOCUMENTS: set[str | None] = {"openapi-json", "openapi-view"}
 
 
 def _view(view, *, is_operation):
@@ -77,7 +103,9 @@ def _view(view, *, is_operation):
             if not is_operation:
                 count_request(peer(request))  # operations count whom they let in, see audit.auth
             allowed = is_operation or request.method == "GET"
-            response = view(request, *args, **kwargs) if allowed else HttpResponseNotAllowed(["GET"])
+            response = (
+                view(request, *args, **kwargs) if allowed else HttpResponseNotAllowed(["GET"])
+            )
         except Problem as problem:
             response = problem.response()
         except Http404:
@@ -90,7 +118,9 @@ def _view(view, *, is_operation):
         if is_operation:
             response["Cache-Control"] = "no-store"
         elif not response.has_header("Cache-Control"):
-            patch_cache_control(response, private=True, no_cache=True)  # the documentation page holds a CSRF token
+            patch_cache_control(
+                response, private=True, no_cache=True
+            )  # the documentation page holds a CSRF token
         return response
 
     return inner
@@ -101,7 +131,11 @@ def _not_allowed(asked, allow):
     allow = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
     if asked == "OPTIONS":
         return no_content({"Allow": allow})
-    return respond(405, _("This address does not know the method %(method)s.") % {"method": asked[:20]}, headers={"Allow": allow})
+    return respond(
+        405,
+        _("This address does not know the method %(method)s.") % {"method": asked[:20]},
+        headers={"Allow": allow},
+    )
 
 
 @csrf_exempt
@@ -110,14 +144,23 @@ def nothing_here(request):
     return respond(404, _("There is nothing at this address."))
 
 
+class Docs(Swagger):
+    """The page about the API, with what stands beside it; see NINJA in the settings."""
+
+    template_cdn = str(ABS_TPL_PATH / "swagger.html")  # and none of a CDN's
+
+
 api = Api(
     title="Ligbox Audit",
     version="1.0",
     description=DESCRIPTION,
     urls_namespace="api",
-    docs=Swagger(settings={"validatorUrl": None, "defaultModelsExpandDepth": 0}),
+    docs=Docs(settings={"validatorUrl": None, "defaultModelsExpandDepth": 0}),
     parser=QueryParser(),
-    auth=Access(scope="read", permission="audit.view_auditdomain"),  # where an operation names nothing else
+    renderer=Renderer(),
+    auth=Access(
+        scope="read", permission="audit.view_auditdomain"
+    ),  # where an operation names nothing else
 )
 api.add_router("/audit", audit_api.router)
 api.add_router("/webhooks", webhooks.router)
@@ -133,7 +176,9 @@ def _problem(request, problem):
 
 @api.exception_handler(InputError)
 def _input(request, problem):
-    found = [error(e["loc"][0], str(e["loc"][-1]), e["msg"], code=e["type"]) for e in problem.errors]
+    found = [
+        error(e["loc"][0], str(e["loc"][-1]), e["msg"], code=e["type"]) for e in problem.errors
+    ]
     names = ", ".join(dict.fromkeys(e["name"] for e in found))
     return respond(422, _("Not valid: %(names)s.") % {"names": names}, errors=found)
 
@@ -171,7 +216,11 @@ def _suspicious(request, problem):
 @api.exception_handler(InterfaceError)
 def _database(request, problem):
     log.error("%s %s: the database did not answer: %s", request.method, request.path, problem)
-    return respond(503, _("The database does not answer at the moment; try again."), headers={"Retry-After": "10"})
+    return respond(
+        503,
+        _("The database does not answer at the moment; try again."),
+        headers={"Retry-After": "10"},
+    )
 
 
 @api.exception_handler(Exception)

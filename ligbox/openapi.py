@@ -1,17 +1,31 @@
-"""What the framework leaves out of the OpenAPI document: who may call, problem details, examples."""
+"""What the framework leaves out of the document: who may call, problem details, examples."""
 
-from audit import schemas
-from audit.problems import MEDIA_TYPE
+from typing import Any
+
+from django.conf import settings
+
+from audit.api import schemas
+from audit.api.problem_details import MEDIA_TYPE
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDetails"}
 _SECURITY = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A token: `manage.py create_token`, or the admin."},
-    "session": {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "A signed-in user; send X-CSRFToken too."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token: `manage.py create_token`, or the admin.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": settings.SESSION_COOKIE_NAME,
+        "description": "A signed-in user; send X-CSRFToken too.",
+    },
 }
 _WHY = {
     400: "The request is malformed.",
     401: "No token, or one that is not valid.",
-    403: "The scope of the token or the permissions of the user do not allow it, or the CSRF token is missing.",
+    403: "The scope of the token or the permissions of the user do not allow it, or the CSRF token "
+    "is missing.",
     404: "There is no such thing, or you may not see it.",
     409: "It does not go with what is there.",
     411: "The body has no length.",
@@ -24,8 +38,12 @@ _WHY = {
 
 
 def complete(document, api):
-    """The framework's OpenAPI document with security schemes, problem details, headers and the bodies that are read by hand."""
-    views = [view for router in api._get_bound_routers() for view in router.path_operations.values()]
+    """The framework's OpenAPI document with security schemes, problem details, headers and the
+    bodies that are read by hand.
+    """
+    views = [
+        view for router in api._get_bound_routers() for view in router.path_operations.values()
+    ]
     protected = {op.operation_id for view in views for op in view.operations if op.auth_callbacks}
     components = document["components"]
     components["securitySchemes"] = _SECURITY
@@ -33,16 +51,29 @@ def complete(document, api):
         shape = schema.model_json_schema(ref_template="#/components/schemas/{model}")
         components["schemas"].update(shape.pop("$defs", {}))
         components["schemas"][schema.__name__] = shape
+    document |= _named_for_clients(document)
     for path in document["paths"].values():
         for operation in path.values():
             _operation(operation, operation["operationId"] in protected)
     return document
 
 
+def _named_for_clients(node):
+    """The document with the names that clients know: what Python calls FindingSchema is Finding."""
+    if isinstance(node, dict):
+        return {_named_for_clients(k): _named_for_clients(v) for k, v in node.items()}
+    if isinstance(node, list):
+        return [_named_for_clients(value) for value in node]
+    return node.removesuffix("Schema") if isinstance(node, str) else node
+
+
 def _operation(operation, protected):
     operation["security"] = [{"bearer": []}, {"session": []}] if protected else []
     operation["parameters"] = [_parameter(p) for p in operation["parameters"]]
-    operation["responses"] = {status: _response(status, response) for status, response in sorted(operation["responses"].items())}
+    operation["responses"] = {
+        status: _response(status, response)
+        for status, response in sorted(operation["responses"].items())
+    }
 
 
 def _parameter(parameter):
@@ -60,35 +91,54 @@ def _parameter(parameter):
     return parameter
 
 
-def _response(status, response):
+def _response(status: int | str, response: dict[str, Any]) -> dict[str, Any]:
     if status in _WHY:
-        example = {"type": "about:blank", "title": response["description"], "status": status, "detail": _WHY[status]}
-        response = {"description": _WHY[status], "content": {MEDIA_TYPE: {"schema": _PROBLEM, "example": example}}}
+        example = {
+            "type": "about:blank",
+            "title": response["description"],
+            "status": status,
+            "detail": _WHY[status],
+        }
+        response = {
+            "description": _WHY[status],
+            "content": {MEDIA_TYPE: {"schema": _PROBLEM, "example": example}},
+        }
         if status == 429:
-            response["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+            response["headers"] = {
+                "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
+            }
         if status == 401:
             response["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     elif content := response.get("content"):
         media = content["application/json"]
         name = media["schema"].get("$ref", "").rpartition("/")[2]
-        if example := EXAMPLES.get(name):
-            media["example"] = example
+        if name in EXAMPLES:
+            media["example"] = EXAMPLES[name]
     return response
 
 
-_DOMAIN = {"domain": "cliente.pt", "unicode": "cliente.pt", "score": 7, "max_score": 8, "status": "critical", "stale": False}
+_DOMAIN = {
+    "domain": "cliente.pt",
+    "unicode": "cliente.pt",
+    "score": 7,
+    "max_score": 8,
+    "status": "critical",
+    "stale": False,
+}
 _AT = "2026-11-24T02:31:05Z"
 _COUNTS = {"domains": 1, "healthy": 0, "warning": 0, "critical": 1, "unknown": 0, "stale": 0}
 _CHECK = {
     "check_id": "dns_spf",
     "title": "SPF",
     "status": "fail",
-    "message": "The domain has no SPF record; receivers cannot tell who may send for it. Publish one.",
+    "message": "The domain has no SPF record; receivers cannot tell who may send for it. Publish "
+    "one.",
     "findings": [
         {
             "code": "spf_missing",
             "severity": "fail",
-            "message": "The domain has no SPF record; receivers cannot tell who may send for it. Publish one.",
+            "message": "The domain has no SPF record; receivers cannot tell who may send for it. "
+            "Publish one.",
             "owner": "customer",
             "fix": {
                 "text": "Publish this TXT record.",
@@ -99,9 +149,10 @@ _CHECK = {
                         "value": "v=spf1 include:_spf.example.com -all",
                         "action": "add",
                         "current": None,
-                    },
+                    }
                 ],
             },
+            "because": None,
         }
     ],
     "evidence": {"records": []},
@@ -111,12 +162,27 @@ _CHECK = {
     "last_conclusive": {"status": "fail", "at": _AT},
     "duration_ms": 84,
 }
-EXAMPLES = {
+EXAMPLES: dict[str, Any] = {
     "Overview": {
         "generated_at": _AT,
         "interval_seconds": 600,
-        "worker": {"alive": True, "last_seen": _AT, "queued": 0, "resolver_down_since": None},
+        "worker": {
+            "alive": True,
+            "last_seen": _AT,
+            "queued": 0,
+            "resolver_down_since": None,
+            "overdue_since": None,
+        },
         "summary": _COUNTS,
+        "groups": {
+            "new": 1,
+            "ours": 0,
+            "customer": 1,
+            "unmeasured": 0,
+            "onboarding": 0,
+            "known": 0,
+            "covered": 0,
+        },
         "tenants": [{"id": 1, "name": "VM112", **_COUNTS}],
         "cards": [
             {
@@ -127,6 +193,16 @@ EXAMPLES = {
                 "queued": False,
                 "failing": ["dns_spf"],
                 "checks": {"dns_spf": "fail"},
+                "reason": {
+                    "check_id": "dns_spf",
+                    "code": "spf_missing",
+                    "title": "SPF",
+                    "words": "the record is missing",
+                    "severity": "fail",
+                    "owner": "customer",
+                    "since": "2026-11-20T09:12:44Z",
+                    "waits": [],
+                },
             }
         ],
         "next_cursor": None,
@@ -139,8 +215,45 @@ EXAMPLES = {
         "checks": [_CHECK],
         "advisory": [],
     },
-    "RunAccepted": {"run_id": 17, "status": "queued", "domains": 1, "already_queued": False, "status_url": "/api/v1/audit/runs/17"},
-    "Run": {"run_id": 17, "status": "done", "domains": 1, "done": 1, "failed": 0, "started_at": _AT, "finished_at": _AT},
+    "RunAccepted": {
+        "run_id": 17,
+        "status": "queued",
+        "domains": 1,
+        "already_queued": False,
+        "status_url": "/api/v1/audit/runs/17",
+    },
+    "Run": {
+        "run_id": 17,
+        "status": "done",
+        "domains": 1,
+        "done": 1,
+        "failed": 0,
+        "started_at": _AT,
+        "finished_at": _AT,
+    },
+    "Incidents": {
+        "incidents": [
+            {
+                "id": 41,
+                "kind": "portal",
+                "tenant_id": 1,
+                "check_id": "carbonio",
+                "code": "portal_unreachable",
+                "subject": None,
+                "message": "The portal refuses connections.",
+                "owner": "measurement",
+                "severity": "unknown",
+                "state": "open",
+                "opened_at": "2026-11-20T21:20:08Z",
+                "confirmed_at": "2026-11-20T21:21:10Z",
+                "closed_at": None,
+                "merged_into": None,
+                "domains_now": 7,
+                "domains_most": 9,
+            }
+        ],
+        "next_cursor": None,
+    },
     "History": {
         "transitions": [
             {
@@ -151,6 +264,7 @@ EXAMPLES = {
                 "to": "fail",
                 "at": "2026-11-20T09:12:44Z",
                 "message": _CHECK["message"],
+                "changes": ["SPF: removed include:_spf.example.com."],
                 "evidence_before": {"records": ["v=spf1 include:_spf.example.com -all"]},
                 "evidence_after": {"records": []},
             }
@@ -170,3 +284,26 @@ EXAMPLES = {
     "Receipt": {"status": "accepted"},
 }
 EXAMPLES["Domains"] = {"domains": [EXAMPLES["Domain"]], "next_cursor": None}
+EXAMPLES["Server"] = {
+    "tenant": {"id": 1, "name": "VM112"},
+    "status": "fail",
+    "stale": False,
+    "last_audit": _AT,
+    "next_audit": _AT,
+    "checks": [
+        {
+            "check_id": "server_ptr",
+            "title": "Reverse DNS",
+            "status": "fail",
+            "message": "The sending address 203.0.113.25 has no reverse DNS: many receivers refuse "
+            "mail from it.",
+            "findings": [],
+            "evidence": {"addresses": {"203.0.113.25": {"names": []}}},
+            "checked_at": _AT,
+            "since": _AT,
+            "last_ok_at": None,
+            "last_conclusive": {"status": "fail", "at": _AT},
+            "duration_ms": 40,
+        }
+    ],
+}

@@ -11,8 +11,8 @@ import dns.rdata
 import dns.rdatatype
 import dns.rrset
 
-from .records import IN, to_name
-from .zone import RCODES
+from mock_tenant.records import IN, to_name
+from mock_tenant.zone import RCODES
 
 GARBAGE = bytes((i * 37 + 11) % 256 for i in range(300))
 FORGED = "203.0.113.66"
@@ -20,7 +20,10 @@ LARGEST = 65535
 
 
 def build(zone, query, action, extra):
-    """The answer to `query` with the action's changes applied; `extra` is what a rule answers instead of the zone."""
+    """The answer to `query` with the action's changes applied.
+
+    `extra` is what a rule answers instead of the zone.
+    """
     question = query.question[0]
     qname, qtype = question.name, dns.rdatatype.to_text(question.rdtype)
     if action in RCODES:
@@ -95,7 +98,9 @@ def _response(zone, query, extra, rcode=None):
     reply.set_rcode(rcode)
     if not reply.answer and rcode in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         apex = dns.name.Name(qname.labels[-3:]) if len(qname) > 2 else dns.name.root
-        soa = dns.rdata.from_text(IN, dns.rdatatype.SOA, "ns.invalid. host.invalid. 1 3600 600 86400 60")
+        soa = dns.rdata.from_text(
+            IN, dns.rdatatype.SOA, "ns.invalid. host.invalid. 1 3600 600 86400 60"
+        )
         reply.authority = [dns.rrset.from_rdata(apex, 0, soa)]
     for section in (reply.answer, reply.authority):
         for rrset in section:
@@ -106,12 +111,15 @@ def _response(zone, query, extra, rcode=None):
 def _case_flipped(reply, question):
     """Written by hand: name compression would hide the other case."""
     pairs = [(rrset.name, rdata) for rrset in reply.answer for rdata in rrset]
-    out = reply.to_wire(max_size=LARGEST)[:4] + struct.pack("!HHHH", 1, len(pairs), 0, 0)
+    out = bytes(reply.to_wire(max_size=LARGEST) or b"")[:4] + struct.pack(
+        "!HHHH", 1, len(pairs), 0, 0
+    )
     out += question.name.to_wire() + struct.pack("!HH", question.rdtype, IN)
     for owner, rdata in pairs:
         body = rdata.to_wire()
         flipped = dns.name.Name(tuple(label.swapcase() for label in owner.labels))
-        out += flipped.to_wire() + struct.pack("!HHIH", rdata.rdtype, IN, 0, len(body)) + body
+        out += flipped.to_wire() or b""
+        out += struct.pack("!HHIH", rdata.rdtype, IN, 0, len(body)) + body
     return out
 
 

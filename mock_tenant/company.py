@@ -1,4 +1,5 @@
-"""The company of company.toml, read and completed: every domain with all its records, answers and pages."""
+"""The company of company.toml, read and completed: every domain with all its records, answers
+and pages."""
 
 import copy
 import tomllib
@@ -12,8 +13,9 @@ DATA = Path(__file__).with_name("company.toml")
 
 @dataclass(frozen=True)
 class Domain:
-    """A customer's domain. `name` is the A-label form; `zone` {owner: {type: [value]}}; `portal` {endpoint: {"status",
-    "delay", "answer" or "shows" or "detail"}}; `webmail` {"vhost", "certificate", "status", "page", "delay"}."""
+    """A customer's domain. `name` is the A-label form; `zone` {owner: {type: [value]}}; `portal`
+    {endpoint: {"status", "delay", "answer" or "shows" or "detail"}}; `webmail` {"vhost",
+    "certificate", "status", "page", "delay"}."""
 
     name: str
     about: str
@@ -30,8 +32,9 @@ class Domain:
 
 @dataclass(frozen=True)
 class Company:
-    """All of it. `tenant` holds what an auditor must know of the server, apart from addresses and secrets; `certificates`
-    {name: (days since it began, days until it ends)}, both counted from now and negative in the past."""
+    """All of it. `tenant` holds what an auditor must know of the server, apart from addresses and
+    secrets; `certificates` {name: (days since it began, days until it ends)}, both counted from now
+    and negative in the past."""
 
     host: str
     ttl: int
@@ -39,15 +42,30 @@ class Company:
     tenant: dict
     names: dict
     certificates: dict
+    second: dict  # what an auditor must know of the second server
+    faults: dict  # {name: {"about", …}} of the whole server, that can be switched on
     domains: dict = field(default_factory=dict)
 
-    def zone(self):
-        """The zone of everything, in the form of zone.py."""
+    def zone(self, faults=()):
+        """The zone of everything with these faults, in the form of zone.py."""
         names = copy.deepcopy(self.names)
+        for fault in faults:
+            names |= copy.deepcopy(self.faults[fault].get("names", {}))
+        names = {owner: types for owner, types in names.items() if types}
         for domain in self.domains.values():
             for owner, types in domain.zone.items():
                 names.setdefault(owner, {}).update(types)
-        return {"ttl": self.ttl, "names": names, "rules": [rule for d in self.domains.values() for rule in d.rules]}
+        return {
+            "ttl": self.ttl,
+            "names": names,
+            "rules": [rule for d in self.domains.values() for rule in d.rules],
+        }
+
+    def portal_says(self, what, answer, faults=()):
+        """An answer of the portal with these faults."""
+        for fault in faults:
+            answer = _merged(answer, self.faults[fault].get("portal", {}).get(what, {}))
+        return answer
 
     def present(self):
         """The domains that are there from the beginning."""
@@ -59,7 +77,10 @@ class Company:
 
 
 def load(keys, path=DATA):
-    """The Company written in `path`; `keys` fills the placeholders of DKIM keys ({"key": base64, …})."""
+    """The Company written in `path`.
+
+    `keys` fills the placeholders of DKIM keys ({"key": base64, …}).
+    """
     data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     host = data["company"]["host"]
     common = {"host": host, **keys}
@@ -70,6 +91,8 @@ def load(keys, path=DATA):
         tenant=_fill(data["tenant"], common),
         names=_fill(data["names"], common),
         certificates={name: tuple(days) for name, days in data["certificates"].items()},
+        second=_fill(data["second"], common),
+        faults=_fill(data["fault"], common),
     )
     for written in data["domain"]:
         domain = _domain(written, data["perfect"], common)
@@ -81,7 +104,9 @@ def load(keys, path=DATA):
 
 def _domain(written, perfect, common):
     name = idna.encode(written["name"]).decode("ascii")
-    changes = {key: value for key, value in written.items() if key not in ("name", "about", "joins")}
+    changes = {
+        key: value for key, value in written.items() if key not in ("name", "about", "joins")
+    }
     unknown = changes.keys() - {"zone", "rules", "portal", "webmail"}
     if unknown:
         raise ValueError(f"{written['name']}: what is {sorted(unknown)}?")
@@ -92,7 +117,15 @@ def _domain(written, perfect, common):
         if kept:
             zone[owner.replace("@", name)] = kept
     rules = [{**rule, "name": rule["name"].replace("@", name)} for rule in whole.get("rules", [])]
-    return Domain(name, written["about"], written.get("joins", False), zone, rules, whole["portal"], whole["webmail"])
+    return Domain(
+        name,
+        written["about"],
+        written.get("joins", False),
+        zone,
+        rules,
+        whole["portal"],
+        whole["webmail"],
+    )
 
 
 def _merged(base, changes):

@@ -1,7 +1,9 @@
-"""A small deterministic DNS server on loopback, for the demo and for hostile tests; UDP and TCP on one port.
+"""A small deterministic DNS server on loopback, for the demo and for hostile tests; UDP and TCP on
+one port.
 
-It answers like a recursive resolver (RA set) that is authoritative for every name: what the zone does not hold is
-NXDOMAIN. zone.py says how a zone is written, and every way in which it can misbehave.
+It answers like a recursive resolver (RA set) that is authoritative for every name: what the zone
+does not hold is NXDOMAIN. zone.py says how a zone is written, and every way in which it can
+misbehave.
 
     with DnsServer(zone_dict) as s: s.host, s.port, s.queries
 """
@@ -17,27 +19,44 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 
-from . import answers
-from .records import make_rdatas, to_bytes, to_name
-from .zone import ACTIONS, RCODES, Zone, zone_from_openspf
+from mock_tenant import answers
+from mock_tenant.records import make_rdatas, to_bytes, to_name
+from mock_tenant.zone import ACTIONS, RCODES, Zone, zone_from_openspf
 
-__all__ = ["ACTIONS", "RCODES", "DnsServer", "Zone", "make_rdatas", "to_bytes", "to_name", "zone_from_openspf"]
+__all__ = [
+    "ACTIONS",
+    "RCODES",
+    "DnsServer",
+    "Zone",
+    "make_rdatas",
+    "to_bytes",
+    "to_name",
+    "zone_from_openspf",
+]
 
 IDLE_SECONDS = 60  # how long a TCP connection may be silent, from either side
 
 
 class DnsServer:
-    """The server, in a thread of its own; `queries` is what it was asked, in order. Raises OSError where a port is taken."""
+    """The server, in a thread of its own; `queries` is what it was asked, in order.
+
+    Raises OSError where a port is taken.
+    """
 
     def __init__(self, zone=None, host="127.0.0.1", port=0, max_queries=200000, forget=False):
-        """`max_queries`: how many are answered and kept, a guard against loops in tests; `forget`: keep the newest instead."""
+        """`max_queries`: how many are answered and kept, a guard against loops in tests.
+
+        `forget`: keep the newest instead.
+        """
         if not (host.startswith("127.") or host == "::1"):
             raise ValueError("loopback addresses only")
         self.zone = zone if isinstance(zone, Zone) else Zone(zone)
         self.host, self.port, self.max_queries, self.forget = host, port, max_queries, forget
         self.queries = []
         self._ready = threading.Event()
-        self._loop = self._thread = self._error = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._error: OSError | None = None
 
     # -- life
     def start(self):
@@ -49,7 +68,7 @@ class DnsServer:
         return self
 
     def stop(self):
-        if self._loop and self._thread.is_alive():
+        if self._loop and self._thread and self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
             self._thread.join(5)
 
@@ -63,7 +82,11 @@ class DnsServer:
 
     def count(self, name=None, rtype=None):
         want = name and to_name(name).to_text().lower()
-        return sum(1 for q in self.queries if (not want or q["name"].lower() == want) and (not rtype or q["type"] == rtype))
+        return sum(
+            1
+            for q in self.queries
+            if (not want or q["name"].lower() == want) and (not rtype or q["type"] == rtype)
+        )
 
     def _run(self):
         try:
@@ -75,7 +98,7 @@ class DnsServer:
     async def _main(self):
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._tasks = set()
+        self._tasks: set[asyncio.Task] = set()
         udp, tcp = self._bind()
         self.port = udp.getsockname()[1]
         transport, _ = await self._loop.create_datagram_endpoint(lambda: _Udp(self), sock=udp)
@@ -94,6 +117,8 @@ class DnsServer:
             udp = socket.socket(family, socket.SOCK_DGRAM)
             tcp = socket.socket(family, socket.SOCK_STREAM)
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if self.port:  # somebody may keep it for us; two servers still can't share it: TCP says
+                udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 udp.bind((self.host, self.port))
                 tcp.bind((self.host, udp.getsockname()[1]))
@@ -107,7 +132,7 @@ class DnsServer:
         raise AssertionError("the last try returns or raises")
 
     def _spawn(self, coro):
-        task = self._loop.create_task(coro)
+        task = asyncio.get_running_loop().create_task(coro)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -149,7 +174,9 @@ class DnsServer:
         if action in ("drop", "tcp_close"):
             return
         if action in ("tc", "tc_loop", "tcp_hang", "tcp_partial", "tcp_slow", "tc_partial"):
-            transport.sendto(answers.truncated(self.zone, query, extra, partial=action == "tc_partial"), addr)
+            transport.sendto(
+                answers.truncated(self.zone, query, extra, partial=action == "tc_partial"), addr
+            )
             return
         if action in ("garbage", "short", "empty"):
             transport.sendto(answers.not_dns(query, action), addr)
@@ -164,7 +191,9 @@ class DnsServer:
         if len(out) > limit:
             out = answers.truncated(self.zone, query, extra)
         if action == "wrong_port":
-            with socket.socket(socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_DGRAM) as other:
+            with socket.socket(
+                socket.AF_INET6 if ":" in self.host else socket.AF_INET, socket.SOCK_DGRAM
+            ) as other:
                 other.bind((self.host, 0))
                 other.sendto(out, addr)
             return
@@ -176,7 +205,9 @@ class DnsServer:
         try:
             while True:
                 try:
-                    (length,) = struct.unpack("!H", await asyncio.wait_for(reader.readexactly(2), IDLE_SECONDS))
+                    (length,) = struct.unpack(
+                        "!H", await asyncio.wait_for(reader.readexactly(2), IDLE_SECONDS)
+                    )
                     wire = await asyncio.wait_for(reader.readexactly(length), IDLE_SECONDS)
                 except (TimeoutError, asyncio.IncompleteReadError, ConnectionError):
                     return
@@ -203,7 +234,9 @@ class DnsServer:
         elif action in ("garbage", "short", "empty"):
             out = answers.not_dns(query, action)
         elif action == "wrong_id":
-            out = (query.id ^ 0x5555).to_bytes(2, "big") + answers.build(self.zone, query, "answer", extra)[2:]
+            out = (query.id ^ 0x5555).to_bytes(2, "big") + answers.build(
+                self.zone, query, "answer", extra
+            )[2:]
         else:
             out = answers.build(self.zone, query, action, extra)
         framed = struct.pack("!H", len(out)) + out
@@ -211,7 +244,9 @@ class DnsServer:
             writer.write(framed[: len(framed) // 2])
             await writer.drain()
             return False
-        pieces = [framed[i : i + 1] for i in range(len(framed))] if action == "tcp_slow" else [framed]
+        pieces = (
+            [framed[i : i + 1] for i in range(len(framed))] if action == "tcp_slow" else [framed]
+        )
         for piece in pieces:
             writer.write(piece)
             await writer.drain()

@@ -1,4 +1,5 @@
-"""The HTTP server under portal and webmail: a thread a connection, a record of what was asked, and no noise."""
+"""The HTTP server under portal and webmail: a thread a connection, a record of what was asked,
+and no noise."""
 
 import logging
 import socketserver
@@ -12,7 +13,10 @@ KEPT = 10_000  # requests that are remembered
 
 
 class Server(ThreadingHTTPServer):
-    """On loopback, port 0 for a free one. `requests`: what was asked, oldest first, {"method", "host", "path", "status"}."""
+    """On loopback, port 0 for a free one.
+
+    `requests`: what was asked, oldest first, {"method", "host", "path", "status"}.
+    """
 
     daemon_threads = True
     request_queue_size = 256
@@ -20,18 +24,28 @@ class Server(ThreadingHTTPServer):
     def __init__(self, port, handler, tls=None):
         super().__init__(("127.0.0.1", port), handler)
         self.port = self.server_address[1]
-        self.requests = deque(maxlen=KEPT)
+        self.requests: deque[dict] = deque(maxlen=KEPT)
         self.stopping = threading.Event()
-        if tls:  # the handshake waits for the connection's own thread, so that a client who stalls it stalls nobody else
-            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        # the handshake waits for the connection's own thread, so that a client who stalls it stalls
+        # nobody else
+        if tls:
+            self.socket = tls.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def server_bind(self):
-        """Without HTTPServer's question for the own host name, which may go out to a name server."""
+        """Without HTTPServer's question for the own host name, which may go out to a name
+        server."""
         socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def start(self):
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name=type(self).__name__).start()
+        threading.Thread(
+            target=self.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            daemon=True,
+            name=type(self).__name__,
+        ).start()
         return self
 
     def stop(self):
@@ -40,7 +54,10 @@ class Server(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request, client_address):
-        """A client that goes away is everyday life; everything else is a mistake here and is told."""
+        """A client that goes away is everyday life.
+
+        Everything else is a mistake here and is told.
+        """
         if not isinstance(sys.exc_info()[1], OSError):
             log.exception("an answer failed")
 
@@ -48,6 +65,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     """One connection. Subclasses answer in `do_GET` through `send`."""
 
+    server: "Server"
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "nginx", ""
     timeout = 65  # seconds that a connection may be idle
@@ -64,12 +82,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def note(self, status):
         """Remember this request; before the wait, so that one without an answer is seen too."""
-        self.server.requests.append({"method": self.command, "host": self.host, "path": self.path, "status": status})
+        self.server.requests.append(
+            {"method": self.command, "host": self.host, "path": self.path, "status": status}
+        )
 
     def send(self, status, body, content_type, headers=()):
         """Send one whole answer."""
         self.send_response(status)
-        for name, value in (("Content-Type", content_type), ("Content-Length", str(len(body))), *headers):
+        for name, value in (
+            ("Content-Type", content_type),
+            ("Content-Length", str(len(body))),
+            *headers,
+        ):
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":

@@ -1,10 +1,14 @@
-"""The portal API of the company's server: read-only GETs with a bearer token; what is not there is a 404 with a detail."""
+"""The portal API of the company's server: read-only GETs with a bearer token.
+
+What is not there is a 404 with a detail.
+"""
 
 import hmac
 import json
+import time
 from urllib.parse import unquote, urlsplit
 
-from .httpd import Handler, Server
+from mock_tenant.httpd import Handler, Server
 
 ENDPOINTS = ("carbonio", "nginx", "certificate")
 
@@ -15,10 +19,21 @@ class Portal(Server):
     def __init__(self, port, company, token, certificates):
         super().__init__(port, _Handler)
         self.company, self.token, self.certificates = company, token, certificates
+        self.faults: frozenset[str] = frozenset()  # of the company's, those that are on
 
 
 class _Handler(Handler):
+    server: Portal
+
+    def date_time_string(self, timestamp=None):
+        """The time of the server, for its Date header."""
+        off = sum(self.server.company.faults[f].get("clock_off", 0) for f in self.server.faults)
+        return super().date_time_string((timestamp or time.time()) + off)
+
     def do_GET(self):
+        if any(self.server.company.faults[f].get("refuses") for f in self.server.faults):
+            self.close_connection = True
+            return
         status, answer, delay = self._answer()
         self.note(status)
         self.linger(delay)
@@ -30,7 +45,12 @@ class _Handler(Handler):
     def do_POST(self):
         self.note(405)
         self.close_connection = True  # its body is not read
-        self.send(405, b'{"detail": "this API is read-only"}', "application/json", [("Allow", "GET, HEAD")])
+        self.send(
+            405,
+            b'{"detail": "this API is read-only"}',
+            "application/json",
+            [("Allow", "GET, HEAD")],
+        )
 
     do_PUT = do_DELETE = do_PATCH = do_POST
 
@@ -40,7 +60,11 @@ class _Handler(Handler):
         if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
             return 401, {"detail": "the token is missing or wrong"}, 0
         parts = [unquote(part) for part in urlsplit(self.path).path.split("/")]
-        if len(parts) != 6 or parts[:4] != ["", "api", "v1", "domains"] or parts[5] not in ENDPOINTS:
+        if (
+            len(parts) != 6
+            or parts[:4] != ["", "api", "v1", "domains"]
+            or parts[5] not in ENDPOINTS
+        ):
             return 404, {"detail": "no such address"}, 0
         domain = self.server.company.domains.get(parts[4])
         if domain is None:
@@ -51,5 +75,5 @@ class _Handler(Handler):
         elif "shows" in said:
             answer = {"pem": self.server.certificates[domain.name][said["shows"]]}
         else:
-            answer = said["answer"]
+            answer = self.server.company.portal_says(parts[5], said["answer"], self.server.faults)
         return said.get("status", 200), answer, said.get("delay", 0)

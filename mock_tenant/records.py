@@ -1,4 +1,5 @@
-"""Records of a zone: from the forms in which a zone is written to dnspython's objects, every byte kept, legal or not."""
+"""Records of a zone: from the forms in which a zone is written to dnspython's objects, every
+byte kept, legal or not."""
 
 import base64
 import struct
@@ -21,7 +22,10 @@ def to_bytes(text):
 
 def to_name(text):
     """dns.name.Name of a zone name; every byte is kept, none is IDNA-mapped."""
-    escaped = "".join(chr(b) if 33 <= b <= 126 and chr(b) not in '"$();@' else f"\\{b:03d}" for b in to_bytes(str(text)))
+    escaped = "".join(
+        chr(b) if 33 <= b <= 126 and chr(b) not in '"$();@' else f"\\{b:03d}"
+        for b in to_bytes(str(text))
+    )
     return dns.name.from_text(escaped or ".", dns.name.root)
 
 
@@ -34,7 +38,11 @@ def _strings(value):
             raw = [base64.b64decode(value["b64"])]
         elif "repeat" in value:
             raw = [to_bytes(str(value["repeat"][0])) * int(value["repeat"][1])]
-            raw = [to_bytes(str(value.get("prefix", ""))) + raw[0] + to_bytes(str(value.get("suffix", "")))]
+            raw = [
+                to_bytes(str(value.get("prefix", "")))
+                + raw[0]
+                + to_bytes(str(value.get("suffix", "")))
+            ]
         else:
             raise ValueError(f"unknown TXT form: {value!r}")
     elif isinstance(value, (list, tuple)):

@@ -1,22 +1,29 @@
-"""The webmail of all domains on one TLS port: the certificate is chosen by SNI, the page by the Host header."""
+"""The webmail of all domains on one TLS port: the certificate is chosen by SNI, the page by the
+Host header."""
 
 import tempfile
 
-from .certificates import server_context
-from .httpd import Handler, Server
+from mock_tenant.certificates import server_context
+from mock_tenant.httpd import Handler, Server
 
-_PAGE = "<!doctype html>\n<html><head><meta charset='utf-8'><title>{title}</title></head><body>{body}</body></html>\n"
+_PAGE = (
+    "<!doctype html>\n<html><head><meta charset='utf-8'><title>{title}</title></head>"
+    "<body>{body}</body></html>\n"
+)
 PAGES = {
     "carbonio": _PAGE.format(
-        title="Carbonio - Login", body="<h1>Carbonio</h1><form method='post'><label>Utilizador <input></label></form>"
+        title="Carbonio - Login",
+        body="<h1>Carbonio</h1><form method='post'><label>Utilizador <input></label></form>",
     ),
     "nginx": _PAGE.format(
         title="Welcome to nginx!",
-        body="<h1>Welcome to nginx!</h1><p>If you see this page, the nginx web server is successfully installed and working. "
+        body="<h1>Welcome to nginx!</h1><p>If you see this page, the nginx web server is "
+        "successfully installed and working. "
         "Further configuration is required.</p>",
     ),
     "unavailable": _PAGE.format(
-        title="503 Service Temporarily Unavailable", body="<center><h1>503 Service Temporarily Unavailable</h1></center>"
+        title="503 Service Temporarily Unavailable",
+        body="<center><h1>503 Service Temporarily Unavailable</h1></center>",
     ),
 }
 HSTS = ("Strict-Transport-Security", "max-age=31536000")
@@ -26,11 +33,15 @@ class Webmail(Server):
     """`leaves` {domain: (leaf, chain, key)} in PEM, `default` the same for every other name."""
 
     def __init__(self, port, company, leaves, default):
-        self.sites = {d.webmail_host: d.webmail for d in company.domains.values() if d.webmail["vhost"]}
+        self.sites = {
+            d.webmail_host: d.webmail for d in company.domains.values() if d.webmail["vhost"]
+        }
         with tempfile.TemporaryDirectory(prefix="mock-webmail-") as folder:
             context = server_context(folder, "default", *default)
             by_host = {
-                d.webmail_host: server_context(folder, d.name, *leaves[d.name]) for d in company.domains.values() if d.webmail["vhost"]
+                d.webmail_host: server_context(folder, d.name, *leaves[d.name])
+                for d in company.domains.values()
+                if d.webmail["vhost"]
             }
 
         def choose(sock, name, _context):
@@ -42,6 +53,8 @@ class Webmail(Server):
 
 
 class _Handler(Handler):
+    server: Webmail
+
     def handle(self):
         self.request.do_handshake()
         super().handle()

@@ -2,7 +2,8 @@
 
 A zone is a dict:
 
-    ttl: 60                                  # of every answer, seconds; 0 (nothing is cached) where it is left out
+    # of every answer, seconds; 0 (nothing is cached) where it is left out
+    ttl: 60
 
     names:
       example.com:
@@ -59,7 +60,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from .records import IN, make_rdatas, to_name
+from mock_tenant.records import IN, make_rdatas, to_name
 
 RCODES = {
     "nxdomain": dns.rcode.NXDOMAIN,
@@ -105,7 +106,9 @@ class Zone:
     def __init__(self, data=None):
         data = data or {}
         self.names = {}
-        self._above = set()  # every name that has names below it: it exists, if only as an empty non-terminal
+        self._above = (
+            set()
+        )  # every name that has names below it: it exists, if only as an empty non-terminal
         self.rules = []
         self.warnings = []
         self.ttl = int(data.get("ttl", 0))
@@ -140,7 +143,18 @@ class Zone:
             there = target if i == length - 1 else f"{prefix}{i + 1}.{zone}"
             self.add(f"{prefix}{i}.{zone}", "CNAME", there)
 
-    def add_rule(self, *, name="*", type=None, proto=None, action=None, delay=0, sequence=None, repeat="cycle", **records):
+    def add_rule(
+        self,
+        *,
+        name="*",
+        type=None,
+        proto=None,
+        action=None,
+        delay=0,
+        sequence=None,
+        repeat="cycle",
+        **records,
+    ):
         if sequence is None:
             sequence = [dict(records, action=action or "answer")]
         elif records or action:
@@ -152,7 +166,7 @@ class Zone:
             wait = float(step.pop("delay", delay))
             if act not in ACTIONS:
                 raise ValueError(f"unknown action {act!r}")
-            recs = {}
+            recs: dict[str, list] = {}
             for rtype, values in step.items():
                 for value in values if isinstance(values, list) else [values]:
                     recs.setdefault(rtype.upper(), []).extend(make_rdatas(rtype.upper(), value))
@@ -160,7 +174,15 @@ class Zone:
         below = name.startswith("*.")
         base = None if name == "*" else to_name(name[2:] if below else name)
         self.rules.append(
-            {"base": base, "below": below, "type": type and type.upper(), "proto": proto, "steps": steps, "repeat": repeat, "count": {}}
+            {
+                "base": base,
+                "below": below,
+                "type": type and type.upper(),
+                "proto": proto,
+                "steps": steps,
+                "repeat": repeat,
+                "count": {},
+            }
         )
 
     def match(self, qname, qtype, proto):
@@ -185,7 +207,8 @@ class Zone:
 
     def lookup(self, qname, qtype, extra=None):
         """(rcode, [rrset]) the way a recursive resolver would give it."""
-        answer, seen = [], set()
+        answer: list = []
+        seen: set = set()
         if extra:
             if qtype in extra:
                 rrset = dns.rrset.RRset(qname, IN, dns.rdatatype.from_text(qtype))
@@ -199,9 +222,11 @@ class Zone:
             seen.add(qname)
             types = self.names.get(qname)
             if types is None:
+                if qname in self._above:  # an empty non-terminal: no wildcard stands in for it
+                    return dns.rcode.NOERROR, answer
                 types = self._wildcard(qname)
             if types is None:
-                return dns.rcode.NOERROR if qname in self._above else dns.rcode.NXDOMAIN, answer
+                return dns.rcode.NXDOMAIN, answer
             if qtype in types or qtype == "ANY":
                 for rtype in types if qtype == "ANY" else [qtype]:
                     rrset = dns.rrset.RRset(qname, IN, dns.rdatatype.from_text(rtype))
@@ -218,12 +243,13 @@ class Zone:
             return dns.rcode.NOERROR, answer
 
     def _wildcard(self, qname):
+        """The types at the wildcard below the closest encloser, if any (RFC 4592, 3.3.1)."""
         while len(qname) > 1:
             qname = qname.parent()
             star = dns.name.Name((b"*", *qname.labels))
             if star in self.names:
                 return self.names[star]
-            if qname in self.names:
+            if qname in self._above:
                 return None
         return None
 

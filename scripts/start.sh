@@ -7,8 +7,8 @@ usage() {
 Usage: scripts/start.sh [--no-mock] [--port N]
 
 Starts Ligbox Audit on http://127.0.0.1:8000/ with a made-up hosting company to look at (a demo with its own
-database, data/demo.sqlite3). On the first start it makes a virtual environment, the database and an account;
-the next starts use them again. Ctrl-C stops everything.
+database, data/demo.sqlite3). On the first start it makes a virtual environment, the database and two accounts, one
+for every day and the administrator's; the next starts use them again. Ctrl-C stops everything.
 
   --no-mock   without the made-up company: the real thing, empty, in data/ligbox.sqlite3 or what .env says
   --port N    another port for the web
@@ -35,7 +35,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
 setup_venv requirements.txt
 exec "$VENV/bin/python" scripts/start.py "${arguments[@]+"${arguments[@]}"}"

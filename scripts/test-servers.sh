@@ -8,15 +8,14 @@ setup_venv requirements-dev.txt
 pg=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 [ -n "$pg" ] && command -v redis-server >/dev/null || die "PostgreSQL and Redis are needed (Debian: apt-get install postgresql redis-server)"
 
-free_port() { "$VENV/bin/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 dir=$(mktemp -d)
 as=()
 if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
   chown postgres "$dir"
   as=(runuser -u postgres --)
 fi
-pg_port=$(free_port)
-redis_port=$(free_port)
+coproc kept { exec "$VENV/bin/python" scripts/ports.py 2; } # until this script ends
+read -r pg_port redis_port <&"${kept[0]}"
 stop() {
   kill "${redis_pid:-}" 2>/dev/null || true
   "${as[@]}" "$pg/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1 || true
@@ -37,4 +36,11 @@ for _ in $(seq 50); do redis-cli -p "$redis_port" ping >/dev/null 2>&1 && break;
 
 "$VENV/bin/python" -m pytest tests/servers -m servers "$@"
 DATABASE_URL="$TEST_POSTGRES_URL" REDIS_URL="$TEST_REDIS_URL" \
-  "$VENV/bin/python" -m pytest tests/audit -m "not browser and not fuzz" --ignore tests/audit/test_worker.py --ignore tests/audit/test_sqlite.py "$@"
+  "$VENV/bin/python" -m pytest tests/audit -m "not browser and not fuzz" --ignore tests/audit/management/test_worker.py --ignore tests/audit/management/test_backups.py --ignore tests/audit/queue/test_sqlite.py "$@"
+
+if [ -n "${SOAK_MINUTES:-}" ]; then
+  step "a worker under random kills, on PostgreSQL and Redis"
+  "${as[@]}" "$pg/createdb" -h 127.0.0.1 -p "$pg_port" -U postgres soak
+  SOAK_DATABASE_URL="postgres://postgres@127.0.0.1:$pg_port/soak" SOAK_REDIS_URL="$TEST_REDIS_URL" \
+    "$VENV/bin/python" scripts/soak.py --minutes "$SOAK_MINUTES" --domains 300 --interval 30 --kill-every 10
+fi

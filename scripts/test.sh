@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Set everything up and run all tests. The browser tests run where Chromium is installed, those on PostgreSQL and Redis where
-# these are (.ci/run installs all three). Arguments go to pytest.
+# these are (.ci/run installs all three); those that install as root, in .ci/run alone. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
@@ -8,7 +8,7 @@ browser=${CHROMIUM:-/usr/bin/chromium}
 if [ -x "$browser" ]; then setup_venv requirements-e2e.txt; else setup_venv requirements-dev.txt; fi
 
 step "tests"
-"$VENV/bin/python" -m pytest -m "not servers and not browser" -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
+"$VENV/bin/python" -m pytest -m "not servers and not browser and not install" -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
 step "tests in Chromium" # apart: the browser's event loop stays in its process
 if [ -x "$browser" ]; then
   "$VENV/bin/python" -m pytest tests/browser -m browser -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"

@@ -1,4 +1,5 @@
-"""What scripts/verify-audit-overview.sh does: measure a running installation through its API, a line for each promise."""
+"""What scripts/verify-audit-overview.sh does: measure a running installation through its API, a
+line for each promise."""
 
 import argparse
 import json
@@ -13,7 +14,16 @@ from urllib.parse import urlencode, urljoin
 
 from processes import Installation, Stopped, Trouble, free_port, get, say, stop_on_signals
 
-CHECKS = ["carbonio", "nginx_vhost", "cert_le", "dns_mx", "dns_spf", "dns_dkim", "dns_dmarc", "webmail_http"]
+CHECKS = [
+    "carbonio",
+    "nginx_vhost",
+    "cert_le",
+    "dns_mx",
+    "dns_spf",
+    "dns_dkim",
+    "dns_dmarc",
+    "webmail_http",
+]
 OVERVIEW_MS, RUN_SECONDS, SAMPLES = 500, 30, 5
 EVERY_DOMAIN_SECONDS = 60
 
@@ -22,7 +32,10 @@ class Api:
     """The API of one installation. Raises Trouble where it does not answer as agreed."""
 
     def __init__(self, url, token):
-        self.url, self.headers = url.rstrip("/") + "/", {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        self.url, self.headers = (
+            url.rstrip("/") + "/",
+            {"Authorization": f"Bearer {token}", "Accept": "application/json"},
+        )
 
     def ask(self, path, *, post=False, expect=200, **query):
         """The JSON answer of one request below the root, or of an absolute address."""
@@ -36,7 +49,9 @@ class Api:
             answer = None
         if status != expect:
             detail = answer.get("detail", "") if isinstance(answer, dict) else ""
-            raise Trouble(f"{url} answers HTTP {status}, not {expect}{f': {detail}' if detail else '.'}")
+            raise Trouble(
+                f"{url} answers HTTP {status}, not {expect}{f': {detail}' if detail else '.'}"
+            )
         if not isinstance(answer, dict):
             raise Trouble(f"{url} does not answer with a JSON object.")
         return answer
@@ -64,20 +79,30 @@ def verify(api, report, tenant_id=None, domain=None):
     median, count = statistics.median(times), data["summary"]["domains"]
     report.line(
         median < OVERVIEW_MS,
-        f"overview: median {median:.0f} ms of {SAMPLES} ({min(times):.0f} to {max(times):.0f}), limit {OVERVIEW_MS} ms; {count} domains",
+        f"overview: median {median:.0f} ms of {SAMPLES} ({min(times):.0f} to {max(times):.0f}), "
+        f"limit {OVERVIEW_MS} ms; {count} domains",
     )
     report.line(
-        data["worker"]["alive"], f"worker: {'alive' if data['worker']['alive'] else 'not seen'}, last seen {data['worker']['last_seen']}"
+        data["worker"]["alive"],
+        f"worker: {'alive' if data['worker']['alive'] else 'not seen'}, last seen "
+        f"{data['worker']['last_seen']}",
     )
     if domain is None:
-        cards = api.ask("api/v1/audit/overview", sort="domain", **({"tenant": tenant_id} if tenant_id else {}))["cards"]
+        cards = api.ask(
+            "api/v1/audit/overview", sort="domain", **({"tenant": tenant_id} if tenant_id else {})
+        )["cards"]
         if not cards:
             raise Trouble("There is no domain that could be audited.")
         tenant_id, domain = cards[0]["tenant_id"], cards[0]["domain"]
     elif tenant_id is None:
-        found = [c for c in api.ask("api/v1/audit/overview", q=domain)["cards"] if c["domain"] == domain]
+        found = [
+            c for c in api.ask("api/v1/audit/overview", q=domain)["cards"] if c["domain"] == domain
+        ]
         if len(found) != 1:
-            raise Trouble(f"{domain} is on {len(found)} tenants that this token may see; --tenant says which is meant.")
+            raise Trouble(
+                f"{domain} is on {len(found)} tenants that this token may see; --tenant says "
+                "which is meant."
+            )
         tenant_id = found[0]["tenant_id"]
     run_one(api, report, tenant_id, domain)
     scorecard(api, report, tenant_id, domain)
@@ -93,7 +118,8 @@ def run_one(api, report, tenant_id, domain):
         run = api.ask(asked["status_url"])
     took = time.monotonic() - begun
     report.line(
-        run["status"] == "done" and took < RUN_SECONDS, f"run of {domain}: {run['status']} after {took:.1f} s, limit {RUN_SECONDS} s"
+        run["status"] == "done" and took < RUN_SECONDS,
+        f"run of {domain}: {run['status']} after {took:.1f} s, limit {RUN_SECONDS} s",
     )
 
 
@@ -102,16 +128,25 @@ def scorecard(api, report, tenant_id, domain):
     card = api.ask(f"api/v1/audit/tenants/{tenant_id}/scorecard", domain=domain)
     ids = [check["check_id"] for check in card["checks"]]
     in_order = ids == CHECKS and card["max_score"] == len(CHECKS)
-    report.line(in_order, f"scorecard of {domain}: {len(ids)} checks{', in order' if in_order else f', not the eight in order: {ids}'}")
+    report.line(
+        in_order,
+        f"scorecard of {domain}: {len(ids)} "
+        f"checks{', in order' if in_order else f', not the eight in order: {ids}'}",
+    )
     ok = sum(check["status"] == "ok" for check in card["checks"])
-    report.line(card["score"] == ok, f"scorecard of {domain}: score {card['score']}/{card['max_score']}, {ok} checks are ok")
+    report.line(
+        card["score"] == ok,
+        f"scorecard of {domain}: score {card['score']}/{card['max_score']}, {ok} checks are ok",
+    )
 
 
 def verify_mock(report):
-    """The same with an installation of our own: everything in a folder that goes again, the mock tenant, free ports."""
+    """The same with an installation of our own: everything in a folder that goes again, the mock
+    tenant, free ports."""
     folder = Path(tempfile.mkdtemp(prefix="ligbox-verify-"))
     env = {
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}", "SECRET_KEY": os.urandom(40).hex(), "ALLOWED_HOSTS": "",
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}", "SECRET_KEY": os.urandom(40).hex(),
+        "ALLOWED_HOSTS": "",
         "REDIS_URL": "", "HTTPS": "0", "PROXIES": "0",
     }  # fmt: skip
     installation = Installation(port=free_port(), logs=folder / "logs", env=env)
@@ -124,7 +159,10 @@ def verify_mock(report):
         installation.start_worker()
         installation.start_web()
         installation.wait_for_web()
-        say(f"an installation of its own answers at {installation.url} after {time.monotonic() - begun:.1f} s")
+        say(
+            f"an installation of its own answers at {installation.url} after "
+            f"{time.monotonic() - begun:.1f} s"
+        )
         api = Api(installation.url, token)
 
         def audited():
@@ -132,7 +170,11 @@ def verify_mock(report):
             return cards and all(card["last_audit"] for card in cards)
 
         done = installation.wait_until(audited, EVERY_DOMAIN_SECONDS)
-        report.line(done, f"every domain audited {time.monotonic() - begun:.1f} s after the start, limit {EVERY_DOMAIN_SECONDS} s")
+        report.line(
+            done,
+            f"every domain audited {time.monotonic() - begun:.1f} s after the start, limit "
+            f"{EVERY_DOMAIN_SECONDS} s",
+        )
         verify(api, report)
     finally:
         installation.stop()
@@ -148,7 +190,10 @@ def main():
     parser.add_argument("--mock", action="store_true")
     options = parser.parse_args()
     if not options.mock and not options.token:
-        say("A token is needed: --token or LIGBOX_TOKEN; manage.py create_token NAME --scope run makes one.")
+        say(
+            "A token is needed: --token or LIGBOX_TOKEN; manage.py create_token NAME --scope run "
+            "makes one."
+        )
         return 2
     if not options.url.startswith(("http://", "https://")):
         say(f"--url needs an address that begins with http:// or https://, not {options.url!r}.")

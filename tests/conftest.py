@@ -7,7 +7,8 @@ import pytest
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory):
-    """SQLite in a file (write-ahead log, real locks), as it runs in production: one in memory has no locks to wait for."""
+    """SQLite in a file (write-ahead log, real locks), as it runs in production: one in memory
+    has no locks to wait for."""
     from django.db import connections
 
     settings = connections["default"].settings_dict
@@ -22,12 +23,31 @@ def _quick_passwords(settings):
 
 
 @pytest.fixture(autouse=True)
+def _usual_language():
+    """A request leaves its language to its thread: no test speaks the one of another test."""
+    from django.utils import translation
+
+    yield
+    translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
 def _empty_cache():
     """Throttles count in the cache: no test sees what another one has used up."""
     from django.core.cache import caches
 
+    from audit.access.throttle import away_until
+
+    away_until.clear()
     for alias in caches.settings:
         caches[alias].clear()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """The product's ways in set a strict umask for their process. One that a test imports sets it
+    for those that follow, whose own files other users' processes, such as nginx's, must read."""
+    os.umask(0o022)
 
 
 def pytest_sessionfinish(session, exitstatus):

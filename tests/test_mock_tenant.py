@@ -47,7 +47,10 @@ def ask_portal(mock, path, token=None, method="GET"):
 
 
 def handshake(mock, host, verify=True):
-    """The certificate that the webmail serves for a host, as DER; raises ssl.SSLError if it is not to be trusted."""
+    """The certificate that the webmail serves for a host, as DER.
+
+    Raises ssl.SSLError if it is not to be trusted.
+    """
     context = ssl.create_default_context(cafile=mock.env["SSL_CERT_FILE"])
     if not verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -65,13 +68,18 @@ def test_it_answers_over_udp_and_tcp_with_the_ttl_of_its_zone(mock):
     query = dns.message.make_query("vinhos-alentejo.pt", "MX")
     for ask in (dns.query.udp, dns.query.tcp):
         (rrset,) = ask(query, "127.0.0.1", port=mock.ports["dns"], timeout=5).answer
-        assert sorted(r.to_text() for r in rrset) == ["10 mx1.ligbox.example.", "20 mx2.ligbox.example."]
+        assert sorted(r.to_text() for r in rrset) == [
+            "10 mx1.ligbox.example.",
+            "20 mx2.ligbox.example.",
+        ]
         assert rrset.ttl == mock.company.ttl == 60
 
 
 def test_a_zone_without_ttl_is_not_cached():
     with DnsServer({"names": {"a.test": {"A": ["192.0.2.1"]}}}) as server:
-        found = dns.query.udp(dns.message.make_query("a.test", "A"), server.host, port=server.port, timeout=5)
+        found = dns.query.udp(
+            dns.message.make_query("a.test", "A"), server.host, port=server.port, timeout=5
+        )
     assert [rrset.ttl for rrset in found.answer] == [0]
 
 
@@ -81,7 +89,9 @@ def test_every_record_of_the_company_can_be_expressed(mock):
 
 def test_names_in_between_exist_and_others_do_not(mock):
     def rcode(name):
-        return dns.query.udp(dns.message.make_query(name, "TXT"), "127.0.0.1", port=mock.ports["dns"], timeout=5).rcode()
+        return dns.query.udp(
+            dns.message.make_query(name, "TXT"), "127.0.0.1", port=mock.ports["dns"], timeout=5
+        ).rcode()
 
     assert rcode("_domainkey.vinhos-alentejo.pt") == dns.rcode.NOERROR
     assert rcode("nothing.vinhos-alentejo.pt") == dns.rcode.NXDOMAIN
@@ -112,14 +122,21 @@ def test_the_portal_reports_the_key_that_dns_publishes_and_the_certificate_that_
     status, carbonio = ask_portal(mock, "/api/v1/domains/vinhos-alentejo.pt/carbonio")
     assert status == 200
     assert (
-        carbonio["dkim"]["public_key"] in mock.company.domains["vinhos-alentejo.pt"].zone["s2026._domainkey.vinhos-alentejo.pt"]["TXT"][0]
+        carbonio["dkim"]["public_key"]
+        in mock.company.domains["vinhos-alentejo.pt"].zone["s2026._domainkey.vinhos-alentejo.pt"][
+            "TXT"
+        ][0]
     )
     _, certificate = ask_portal(mock, "/api/v1/domains/vinhos-alentejo.pt/certificate")
-    assert ssl.PEM_cert_to_DER_cert(certificate["pem"]) == handshake(mock, "webmail.vinhos-alentejo.pt")
+    assert ssl.PEM_cert_to_DER_cert(certificate["pem"]) == handshake(
+        mock, "webmail.vinhos-alentejo.pt"
+    )
 
 
 def test_the_portal_is_read_only(mock):
-    assert ask_portal(mock, "/api/v1/domains/vinhos-alentejo.pt/carbonio", method="DELETE")[0] == 405
+    assert (
+        ask_portal(mock, "/api/v1/domains/vinhos-alentejo.pt/carbonio", method="DELETE")[0] == 405
+    )
     assert mock.portal.requests[-1]["method"] == "DELETE"
 
 
@@ -127,7 +144,9 @@ def test_a_stop_does_not_wait_for_slow_answers(tmp_path):
     with MockTenant(tmp_path, **ANY) as slow:
         connection = http.client.HTTPConnection("127.0.0.1", slow.ports["portal"], timeout=10)
         connection.request(
-            "GET", "/api/v1/domains/hotel-douro.com/nginx", headers={"Authorization": f"Bearer {slow.fields['portal_token']}"}
+            "GET",
+            "/api/v1/domains/hotel-douro.com/nginx",
+            headers={"Authorization": f"Bearer {slow.fields['portal_token']}"},
         )
         while not slow.portal.requests:
             pass
@@ -142,9 +161,9 @@ def test_a_stop_does_not_wait_for_slow_answers(tmp_path):
 def test_its_certificates_are_like_those_of_lets_encrypt(mock):
     leaf = x509.load_der_x509_certificate(handshake(mock, "webmail.vinhos-alentejo.pt"))
     assert leaf.issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)[0].value == "Let's Encrypt"
-    assert leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName) == [
-        "webmail.vinhos-alentejo.pt"
-    ]
+    assert leaf.extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    ).value.get_values_for_type(x509.DNSName) == ["webmail.vinhos-alentejo.pt"]
     assert (leaf.not_valid_after_utc - leaf.not_valid_before_utc).days == 90
 
 
@@ -158,7 +177,9 @@ def test_expired_and_foreign_certificates_are_refused(mock):
 def test_clients_that_go_away_leave_no_traceback(mock, capfd):
     for what in ("portal", "webmail", "dns"):
         with socket.create_connection(("127.0.0.1", mock.ports[what]), timeout=5) as rude:
-            rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # closes with a reset
+            rude.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
+            )  # closes with a reset
             rude.sendall(b"GET / HTTP/1.1\r\nHo")
     assert handshake(mock, "webmail.vinhos-alentejo.pt")  # and the next one is served
     assert ask_portal(mock, "/", token="")[0] == 401
@@ -205,7 +226,9 @@ class _Web(ThreadingHTTPServer):
     def __init__(self, *statuses):
         super().__init__(("127.0.0.1", 0), _WebHandler)
         self.statuses, self.got = list(statuses), []
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
 
 
 class _WebHandler(BaseHTTPRequestHandler):
@@ -224,14 +247,27 @@ def test_events_are_signed_as_the_standard_says_and_tried_until_they_are_taken(m
     web = _Web(503, 202, 202)
     said = []
     names = [d.name for d in mock.company.joining()][:2]
-    posting = mock.onboard(web=f"http://127.0.0.1:{web.server_port}", tenant_id=7, every=0.01, domains=names, say=said.append)
+    posting = mock.onboard(
+        web=f"http://127.0.0.1:{web.server_port}",
+        tenant_id=7,
+        every=0.01,
+        domains=names,
+        say=said.append,
+    )
     posting.join(10)
     web.shutdown()
     web.server_close()
     assert [path for path, _, _ in web.got] == ["/api/v1/webhooks/7"] * 3
-    payloads = [Webhook(mock.fields["webhook_secret"]).verify(body.decode(), headers) for _, headers, body in web.got]
+    payloads = [
+        Webhook(mock.fields["webhook_secret"]).verify(body.decode(), headers)
+        for _, headers, body in web.got
+    ]
     assert [p["data"]["domain"] for p in payloads] == [names[0], names[0], names[1]]
-    assert [p["type"] for p in payloads] == ["account.created", "account.created", "onboarding.completed"]
+    assert [p["type"] for p in payloads] == [
+        "account.created",
+        "account.created",
+        "onboarding.completed",
+    ]
     ids = [headers["webhook-id"] for _, headers, _ in web.got]
     assert ids[0] == ids[1] != ids[2]
     assert posting.taken == [(ids[0], names[0]), (ids[2], names[1])]
@@ -240,7 +276,12 @@ def test_events_are_signed_as_the_standard_says_and_tried_until_they_are_taken(m
 
 def test_an_event_that_is_refused_is_not_sent_again(mock):
     web = _Web(401)
-    posting = Onboarding(url=f"http://127.0.0.1:{web.server_port}/", secret=mock.fields["webhook_secret"], domains=["a.pt"], every=0)
+    posting = Onboarding(
+        url=f"http://127.0.0.1:{web.server_port}/",
+        secret=mock.fields["webhook_secret"],
+        domains=["a.pt"],
+        every=0,
+    )
     posting.run()
     web.shutdown()
     web.server_close()
@@ -251,14 +292,22 @@ def test_an_event_that_is_refused_is_not_sent_again(mock):
 
 
 def serve(tmp_path, *more):
-    call_command("mock_tenant", "--data", str(tmp_path), "--seconds", "0.05", *[f"--{n}-port=0" for n in ANY], *more)
+    call_command(
+        "mock_tenant",
+        "--data",
+        str(tmp_path),
+        "--seconds",
+        "0.05",
+        *[f"--{n}-port=0" for n in ANY],
+        *more,
+    )
 
 
 def test_it_registers_the_tenant_and_its_first_domains_once(db, tmp_path, capsys):
     serve(tmp_path, "--register", "--event-every", "0")
-    first = Tenant.objects.get().portal_url
+    first = Tenant.objects.get(name="VM112").portal_url
     serve(tmp_path, "--register", "--event-every", "0")
-    tenant = Tenant.objects.get()
+    tenant = Tenant.objects.get(name="VM112")
     assert tenant.name == "VM112" and tenant.portal_url != first
     assert tenant.portal_token and tenant.webhook_secret.startswith("whsec_")
     assert tenant.webmail_url.startswith("https://webmail.{domain}:")
@@ -274,24 +323,45 @@ def test_without_register_it_changes_nothing(db, tmp_path):
 
 
 def test_env_is_for_a_shell_to_evaluate(tmp_path, capsys):
-    call_command("mock_tenant", "--env", "--data", str(tmp_path / "a folder's"), "--dns-port", "5311")
-    script = capsys.readouterr().out + 'echo "$AUDIT_DNS_SERVERS $AUDIT_ALLOWED_NETWORKS"; test -s "$SSL_CERT_FILE"'
+    call_command(
+        "mock_tenant", "--env", "--data", str(tmp_path / "a folder's"), "--dns-port", "5311"
+    )
+    script = (
+        capsys.readouterr().out
+        + 'echo "$AUDIT_DNS_SERVERS $AUDIT_ALLOWED_NETWORKS"; test -s "$SSL_CERT_FILE"'
+    )
     done = subprocess.run(["bash", "-euc", script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "127.0.0.1:5311 127.0.0.0/8\n"), done.stderr
 
 
 def test_a_busy_port_stops_the_command_with_one_line_and_2(tmp_path, mock, capsys):
     with pytest.raises(SystemExit) as stopped:
-        call_command("mock_tenant", "--data", str(tmp_path), f"--dns-port={mock.ports['dns']}", "--portal-port=0", "--webmail-port=0")
+        call_command(
+            "mock_tenant",
+            "--data",
+            str(tmp_path),
+            f"--dns-port={mock.ports['dns']}",
+            "--portal-port=0",
+            "--webmail-port=0",
+        )
     assert stopped.value.code == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_signals_end_it_without_a_traceback(tmp_path, number, code):
-    command = [sys.executable, "manage.py", "mock_tenant", "--data", str(tmp_path), *[f"--{n}-port=0" for n in ANY]]
+    command = [
+        sys.executable,
+        "manage.py",
+        "mock_tenant",
+        "--data",
+        str(tmp_path),
+        *[f"--{n}-port=0" for n in ANY],
+    ]
     env = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/none.sqlite3"}
-    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         while "no onboarding events" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(number)

@@ -6,6 +6,7 @@ from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import ValidationError
 from django.urls import reverse
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
@@ -15,7 +16,9 @@ SECRETS = ("portal_token", "webhook_secret")
 
 
 class LinesField(forms.CharField):
-    """A list of texts, one a line. `check` gets the list of one line and raises ValidationError; each bad line is named."""
+    """A list of texts, one a line. `check` gets the list of one line and raises ValidationError;
+    each bad line is named.
+    """
 
     widget = forms.Textarea(attrs={"rows": 3, "cols": 60})
 
@@ -27,7 +30,7 @@ class LinesField(forms.CharField):
         return "\n".join(value) if isinstance(value, list) else value
 
     def to_python(self, value):
-        return [line.strip() for line in super().to_python(value).splitlines()]
+        return [line.strip() for line in (super().to_python(value) or "").splitlines()]
 
     def clean(self, value):
         lines = super().clean(value)
@@ -36,7 +39,10 @@ class LinesField(forms.CharField):
             try:
                 self.check([line] if line else [])
             except ValidationError as error:
-                errors.append(_("Line %(number)d: %(problem)s") % {"number": number, "problem": " ".join(error.messages)})
+                errors.append(
+                    _("Line %(number)d: %(problem)s")
+                    % {"number": number, "problem": " ".join(error.messages)}
+                )
         if errors:
             raise ValidationError(errors)
         return [line for line in lines if line]
@@ -53,11 +59,16 @@ class SecretInput(forms.PasswordInput):
     """Never shows what is stored; left empty, it stays."""
 
     def __init__(self):
-        super().__init__(render_value=False, attrs={"autocomplete": "new-password", "size": 60, "class": "vTextField"})
+        super().__init__(
+            render_value=False,
+            attrs={"autocomplete": "new-password", "size": 60, "class": "vTextField"},
+        )
 
 
 class ReadOnly:
-    """Rows that only the audits write: shown, never edited. Large tables: no second count for the whole of them."""
+    """Rows that only the audits write: shown, never edited. Large tables: no second count for the
+    whole of them.
+    """
 
     show_full_result_count = False
 
@@ -71,8 +82,9 @@ class ReadOnly:
         return False
 
 
-class DeletesWithCounts:
-    """Says what goes with the deleted rows in numbers: of a thousand domains nobody reads ten thousand links.
+class DeletesWithCounts(admin.ModelAdmin):
+    """Says what goes with the deleted rows in numbers: of a thousand domains nobody reads ten
+    thousand links.
 
     Whoever may delete these rows may delete what belongs to them (which is read-only on its own).
     """
@@ -89,15 +101,24 @@ class DeletesWithCounts:
                 counts[rows.model._meta.verbose_name_plural] = number
         route = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         names = [
-            format_html('{}: <a href="{}">{}</a>', capfirst(self.opts.verbose_name), reverse(route, args=[o.pk]), o) for o in objs[:100]
+            format_html(
+                '{}: <a href="{}">{}</a>',
+                capfirst(self.opts.verbose_name),
+                reverse(route, args=[o.pk]),
+                o,
+            )
+            for o in objs[:100]
         ]
         if len(objs) > len(names):
-            names.append(_("and %(count)d more") % {"count": len(objs) - len(names)})
+            more = _("and %(count)s more") % {"count": localize(len(objs) - len(names))}
+            names.append(format_html("{}", more))
         return names, counts, set(), []
 
 
 class DeletesInParts(DeletesWithCounts):
-    """No more at once than the page that asks first can name again: a form holds settings.DATA_UPLOAD_MAX_NUMBER_FIELDS fields."""
+    """No more at once than the page that asks first can name again: a form holds
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS fields.
+    """
 
     MOST = 5000
 
@@ -105,25 +126,37 @@ class DeletesInParts(DeletesWithCounts):
     def delete_selected(self, request, queryset):
         """Django's own, if it is not too many."""
         if (count := queryset.count()) > self.MOST:
-            text = _("That is %(count)d at once; at most %(most)d are removed together. Narrow the list down and repeat.")
-            self.message_user(request, text % {"count": count, "most": self.MOST}, messages.ERROR)
+            text = _(
+                "That is %(count)s at once; at most %(most)s are removed together. Narrow the list "
+                "down and repeat."
+            )
+            self.message_user(
+                request,
+                text % {"count": localize(count), "most": localize(self.MOST)},
+                messages.ERROR,
+            )
             return None
         return delete_selected(self, request, queryset)
 
 
-class SavesWhatChanged:
-    """A change saves the fields of the form that differ and no others: the worker writes to the same rows meanwhile."""
+class SavesWhatChanged(admin.ModelAdmin):
+    """A change saves the fields of the form that differ and no others: the worker writes to the
+    same rows meanwhile.
+    """
 
     def save_model(self, request, obj, form, change):
         if not change:
             super().save_model(request, obj, form, change)
             return
         names = {field.name for field in self.opts.concrete_fields}
-        obj.save(update_fields=sorted(names & {*form.changed_data, *getattr(form, "also_changed", ())}))
+        obj.save(
+            update_fields=sorted(names & {*form.changed_data, *getattr(form, "also_changed", ())})
+        )
 
 
 def log_change(request, rows, message, flag=CHANGE):
-    """An entry in the history of each of these rows."""
+    """An entry in the history of each of these rows; `message` in English, said in the reader's
+    language by `reading.trail`."""
     LogEntry.objects.log_actions(request.user.pk, rows, flag, message)
 
 
@@ -135,4 +168,8 @@ def one_a_line(model, name, help_text=""):
         for validator in field.validators:
             validator(lines)
 
-    return LinesField(check=check, label=capfirst(field.verbose_name), help_text=help_text or gettext_lazy("One a line."))
+    return LinesField(
+        check=check,
+        label=capfirst(field.verbose_name),
+        help_text=help_text or gettext_lazy("One a line."),
+    )

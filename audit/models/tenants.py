@@ -1,11 +1,37 @@
 """Tenants: mail servers with their portals."""
 
-from django.db import models
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.apps import apps
+from django.db import models, transaction
 from django.utils.translation import gettext_lazy as _
 
 from audit import validators
-from audit.fields import SecretField
-from collectors.base import Target
+from audit.fields import SecretField, UnreadableSecret
+from collectors.base import UNREADABLE_TOKEN, PortalFacts, Target
+
+
+class TenantQuerySet(models.QuerySet["Tenant"]):
+    """Tenants."""
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Delete with all that belongs to them; incidents that others share go on without them."""
+        with transaction.atomic(), _leaving_incidents(self):
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined] # as Django's own has them
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _leaving_incidents(tenants: models.QuerySet["Tenant"]) -> Iterator[None]:
+    incidents = apps.get_model("audit", "Incident").objects
+    domains = apps.get_model("audit", "AuditDomain").objects
+    touched = incidents.of_domains(domains.filter(tenant__in=tenants))
+    yield
+    incidents.recount(touched)
 
 
 class Tenant(models.Model):
@@ -13,32 +39,111 @@ class Tenant(models.Model):
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     portal_url = models.CharField(
-        _("portal address"), max_length=200, blank=True, default="", validators=[validators.portal_address],
+        _("portal address"),
+        max_length=200,
+        blank=True,
+        default="",
+        validators=[validators.portal_address],
         help_text=_("Such as http://10.10.10.112:8090; empty: none."),
-    )  # fmt: skip
-    portal_token = SecretField(_("portal token"), blank=True, default="", validators=[validators.header_value])
-    webhook_secret = SecretField(_("webhook secret"), blank=True, default="", validators=[validators.webhook_secret])
+    )
+    portal_token = SecretField(
+        _("portal token"), blank=True, default="", validators=[validators.header_value]
+    )
+    webhook_secret = SecretField(
+        _("webhook secret"), blank=True, default="", validators=[validators.webhook_secret]
+    )
     mail_hosts = models.JSONField(
-        _("mail hosts"), default=list, blank=True, validators=[validators.host_list], help_text=_("Names that MX records must point to.")
+        _("mail hosts"),
+        default=list,
+        blank=True,
+        validators=[validators.host_list],
+        help_text=_("Names that MX records must point to."),
     )
     sending_ips = models.JSONField(
-        _("sending addresses"), default=list, blank=True, validators=[validators.address_list], help_text=_("Each must pass SPF.")
+        _("sending addresses"),
+        default=list,
+        blank=True,
+        validators=[validators.address_list],
+        help_text=_("Each must pass SPF."),
     )
     spf_include = models.CharField(
-        _("SPF include"), max_length=253, blank=True, default="", validators=[validators.spf_host],
+        _("SPF include"),
+        max_length=253,
+        blank=True,
+        default="",
+        validators=[validators.spf_host],
         help_text=_("The name that customers include, such as _spf.example.com."),
-    )  # fmt: skip
-    dkim_selectors = models.JSONField(_("DKIM selectors"), default=list, blank=True, validators=[validators.selector_list])
-    webmail_url = models.CharField(
-        _("webmail address"), max_length=500, default="https://webmail.{domain}/", validators=[validators.webmail_template],
-        help_text=_("{domain} stands for the customer's domain."),
-    )  # fmt: skip
-    dmarc_rua = models.EmailField(_("DMARC report address"), blank=True, default="", help_text=_("Proposed to customers in fixes."))
-    language = models.CharField(
-        _("language of customer reports"), max_length=2, choices=[("pt", _("Portuguese")), ("en", _("English"))], default="pt"
     )
+    dkim_selectors = models.JSONField(
+        _("DKIM selectors"), default=list, blank=True, validators=[validators.selector_list]
+    )
+    webmail_url = models.CharField(
+        _("webmail address"),
+        max_length=500,
+        default="https://webmail.{domain}/",
+        validators=[validators.webmail_template],
+        help_text=_("{domain} stands for the customer's domain."),
+    )
+    dmarc_rua = models.EmailField(
+        _("DMARC report address"),
+        blank=True,
+        default="",
+        help_text=_("Proposed to customers in fixes."),
+    )
+    webmail_addresses = models.JSONField(
+        _("webmail addresses"),
+        default=list,
+        blank=True,
+        validators=[validators.address_list],
+        help_text=_("Addresses that webmail names must lead to, such as 203.0.113.80."),
+    )
+    webmail_target = models.CharField(
+        _("webmail target"),
+        max_length=253,
+        blank=True,
+        default="",
+        validators=[validators.host_name],
+        help_text=_("A name that customers may alias theirs to, such as webmail.example.com."),
+    )
+    dkim_cname = models.CharField(
+        _("DKIM alias"),
+        max_length=300,
+        blank=True,
+        default="",
+        validators=[validators.dkim_template],
+        help_text=_(
+            "Where customers point their selector, such as {selector}.{domain}.dkim.example.com."
+        ),
+    )
+    contact = models.CharField(
+        _("contact"),
+        max_length=200,
+        blank=True,
+        default="",
+        help_text=_("Whom a customer's report names, such as support@example.com."),
+    )
+    quota = models.PositiveIntegerField(
+        _("quota"),
+        default=10_000,
+        help_text=_("How many domains events and the API may register, such as 10000."),
+    )
+    language = models.CharField(
+        _("language of customer reports"),
+        max_length=5,
+        choices=[
+            ("pt", _("Portuguese")),
+            ("pt-br", _("Portuguese (Brazil)")),
+            ("en", _("English")),
+        ],
+        default="pt",
+    )
+    # of the last event that was signed rightly and refused for its time: seconds ahead of ours
+    clock_off = models.BigIntegerField(null=True, blank=True, editable=False)
+    clock_off_at = models.DateTimeField(null=True, blank=True, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
+
+    objects = TenantQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("tenant")
@@ -48,16 +153,65 @@ class Tenant(models.Model):
     def __str__(self):
         return self.name
 
+    # what checks compare with: see target_of
+    AUDITED = (
+        "portal_url",
+        "portal_token",
+        "mail_hosts",
+        "sending_ips",
+        "spf_include",
+        "dkim_selectors",
+        "webmail_url",
+        "dmarc_rua",
+        "webmail_addresses",
+        "webmail_target",
+        "dkim_cname",
+    )
 
-def target_of(tenant, domain, *, dkim_selectors=()):
-    """The `Target` of a domain on a tenant; without a tenant (None) nothing is expected of it but good order."""
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a change that checks depend on makes the tenant's domains, see `make_due`, and
+        its server card due."""
+        stored = Tenant.objects.filter(pk=self.pk).values(*self.AUDITED)
+        with transaction.atomic():
+            before = None if self._state.adding else stored.first()
+            super().save(*args, **kwargs)
+            changed = before is not None and stored.first() != before
+            if changed:
+                self.domains.make_due()
+            if changed or before is None:
+                apps.get_model("audit", "ServerCard").objects.make_due(self.pk)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete with all that belongs to it, as many tenants are."""
+        with transaction.atomic(), _leaving_incidents(Tenant.objects.filter(pk=self.pk)):
+            return super().delete(*args, **kwargs)
+
+    @property
+    def unreadable_secrets(self) -> list[str]:
+        """The fields of those secrets that no key opens any more."""
+        names = ("portal_token", "webhook_secret")
+        return [name for name in names if isinstance(getattr(self, name), UnreadableSecret)]
+
+
+def target_of(
+    tenant: Tenant | None,
+    domain: str,
+    *,
+    dkim_selectors: Sequence[str] = (),
+    portal_facts: PortalFacts = PortalFacts(),  # noqa: B008 - frozen
+) -> Target:
+    """The `Target` of a domain on a tenant; without one nothing is expected but good order."""
     if tenant is None:
         return Target(domain=domain, dkim_selectors=tuple(dkim_selectors))
     return Target(
         domain=domain,
         tenant=tenant.name,
         portal_url=tenant.portal_url,
-        portal_token=tenant.portal_token,
+        portal_token=(
+            UNREADABLE_TOKEN
+            if isinstance(tenant.portal_token, UnreadableSecret)
+            else tenant.portal_token
+        ),
         mail_hosts=tuple(tenant.mail_hosts),
         sending_ips=tuple(tenant.sending_ips),
         spf_include=tenant.spf_include,
@@ -65,4 +219,9 @@ def target_of(tenant, domain, *, dkim_selectors=()):
         tenant_dkim_selectors=tuple(tenant.dkim_selectors),
         webmail_url=tenant.webmail_url,
         dmarc_rua=tenant.dmarc_rua,
+        webmail_addresses=tuple(tenant.webmail_addresses),
+        webmail_target=tenant.webmail_target,
+        dkim_cname=tenant.dkim_cname,
+        contact=tenant.contact,
+        portal_facts=portal_facts,
     )

@@ -3,8 +3,7 @@
 import difflib
 import json
 import re
-import tomllib
-from functools import cache
+from datetime import datetime
 
 from django import template
 from django.conf import settings
@@ -13,11 +12,14 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop, ngettext
+from django.utils.translation import gettext_noop, ngettext, pgettext
 
-from audit.scoring import DomainStatus
+from audit.models import CheckTransition, Incident
+from audit.models.domains import DomainStatus
+from collectors.stored import Evidence, StoredRecord
 
 register = template.Library()
+Part = tuple[str, bool]  # (text, whether it differs)
 
 MAX_EVIDENCE = 20_000  # characters of evidence that are shown inline; the whole has its own address
 MAX_DIFF_TOKENS = 400
@@ -26,19 +28,59 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TOKEN = re.compile(r"\s+|[^\s;]+;?|;")
 
 
-def _words(seconds):
-    """A span as (number, phrase in the past, phrase in the future)."""
+def _phrases(n: int) -> dict[str, tuple[str, str]]:
+    """A number of minutes, hours and days in words: in the past, and in the future."""
+    return {
+        "min": (
+            ngettext("%(n)s min ago", "%(n)s min ago", n),
+            ngettext("in %(n)s min", "in %(n)s min", n),
+        ),
+        "h": (ngettext("%(n)s h ago", "%(n)s h ago", n), ngettext("in %(n)s h", "in %(n)s h", n)),
+        "day": (
+            ngettext("%(n)s day ago", "%(n)s days ago", n),
+            ngettext("in %(n)s day", "in %(n)s days", n),
+        ),
+    }
+
+
+def _number(seconds: float) -> tuple[int, str]:
+    """A span as a whole number of a unit."""
     n = max(1, round(seconds / _MINUTE))
     if n < 60:
-        return n, ngettext("%(n)s min ago", "%(n)s min ago", n), ngettext("in %(n)s min", "in %(n)s min", n)
-    if seconds < 2 * _DAY:
-        n = round(seconds / _HOUR)
-        return n, ngettext("%(n)s h ago", "%(n)s h ago", n), ngettext("in %(n)s h", "in %(n)s h", n)
-    n = round(seconds / _DAY)
-    return n, ngettext("%(n)s day ago", "%(n)s days ago", n), ngettext("in %(n)s day", "in %(n)s days", n)
+        return n, "min"
+    return (round(seconds / _HOUR), "h") if seconds < 2 * _DAY else (round(seconds / _DAY), "day")
 
 
-def relative(moment, now=None):
+def _words(seconds: float) -> tuple[int, str, str]:
+    """A span as (number, phrase in the past, phrase in the future)."""
+    n, unit = _number(seconds)
+    return n, *_phrases(n)[unit]
+
+
+def _spans() -> dict[str, str]:
+    """A number of minutes, hours and days where there is little room."""
+    return {"min": _("%(n)s min"), "h": _("%(n)s h"), "day": _("%(n)s d")}
+
+
+@register.simple_tag
+def age_words() -> str:
+    """The phrases of `relative` and `span` for the browser, which counts the ages on
+    (static/js/live.js), as JSON: {now, soon, past: {unit: [of one, of more]}, future: …, span: …}.
+    """
+    one, more = _phrases(1), _phrases(2)
+    past, future = ({u: [one[u][k], more[u][k]] for u in one} for k in (0, 1))
+    span = {unit: [phrase, phrase] for unit, phrase in _spans().items()}
+    words = {"now": _("just now"), "soon": _("in a moment"), "past": past, "future": future}
+    return json.dumps({**words, "span": span})
+
+
+@register.simple_tag
+def now_iso() -> str:
+    """Our time, by which the browser counts ages whatever its own clock says."""
+    return timezone.now().isoformat(timespec="milliseconds")
+
+
+def relative(moment: datetime, now: datetime | None = None) -> str:
     """A moment in words, seen from now: `just now`, `5 min ago`, `in 2 h`."""
     seconds = ((now or timezone.now()) - moment).total_seconds()
     if abs(seconds) < 45:
@@ -48,37 +90,72 @@ def relative(moment, now=None):
 
 
 @register.filter
-def ago(moment):
+def ago(moment: datetime | None) -> str:
     """`<time>` with the moment in words, the exact time as its title; nothing for None."""
     if moment is None:
         return ""
     iso = moment.isoformat(timespec="seconds")
-    return format_html('<time datetime="{}" title="{}">{}</time>', iso, exact(moment), relative(moment))
+    return format_html(
+        '<time datetime="{}" title="{}" data-age>{}</time>', iso, exact(moment), relative(moment)
+    )
+
+
+@register.filter
+def duration(seconds: float) -> str:
+    """A span of seconds in words: `5 min`, `2 h`, `3 days`."""
+    n, unit = _number(seconds)
+    return {
+        "min": ngettext("%(n)s min", "%(n)s min", n),
+        "h": ngettext("%(n)s h", "%(n)s h", n),
+        "day": ngettext("%(n)s day", "%(n)s days", n),
+    }[unit] % {"n": n}
+
+
+@register.filter
+def lasted(incident: Incident) -> str:
+    """How long an incident lasted that is closed."""
+    closed = incident.closed_at or timezone.now()
+    return duration(max(0.0, (closed - incident.opened_at).total_seconds()))
+
+
+@register.filter
+def span(moment: datetime | None) -> str:
+    """`<time>` with how long ago the moment was, short: `3 h`; the exact time as its title."""
+    if moment is None:
+        return ""
+    seconds = max(0.0, (timezone.now() - moment).total_seconds())
+    n, unit = _number(seconds)
+    iso, text = moment.isoformat(timespec="seconds"), _spans()[unit] % {"n": n}
+    return format_html(
+        '<time datetime="{}" title="{}" data-age="span">{}</time>', iso, exact(moment), text
+    )
 
 
 @register.filter("moment")
-def exact(at):
+def exact(at: datetime) -> str:
     """The exact time, in the installation's time zone."""
     local = timezone.localtime(at)
     return f"{date_format(local, 'DATE_FORMAT')} {local:%H:%M:%S %Z}"
 
 
 @register.filter
-def pretty(evidence):
+def pretty(evidence: Evidence) -> str:
     """Evidence as indented JSON text, cut where it is long."""
     text = json.dumps(evidence, indent=2, ensure_ascii=False, default=str)
     return text if len(text) <= MAX_EVIDENCE else text[:MAX_EVIDENCE] + "\n…"
 
 
 @register.filter
-def is_cut(evidence):
+def is_cut(evidence: Evidence) -> bool:
     """Whether `pretty` shows only the beginning."""
     return len(json.dumps(evidence, indent=2, ensure_ascii=False, default=str)) > MAX_EVIDENCE
 
 
 @register.simple_tag
-def compare(current, value):
-    """`{"now": [...], "publish": [...]}`: both texts as (text, changed) parts, by words and by tags that end in `;`."""
+def compare(current: str | None, value: str) -> dict[str, list[Part]]:
+    """`{"now": [...], "publish": [...]}`: both texts as (text, changed) parts, by words and by tags
+    that end in `;`.
+    """
     if not current:
         return {"now": [], "publish": [(value, False)]}
     old, new = _TOKEN.findall(current), _TOKEN.findall(value)
@@ -93,8 +170,10 @@ def compare(current, value):
 
 
 @register.filter
-def txt_strings(record):
-    """The quoted strings that a TXT record of over 255 bytes is entered as, in one line; '' for all others."""
+def txt_strings(record: StoredRecord) -> str:
+    """The quoted strings that a TXT record of over 255 bytes is entered as, in one line; '' for all
+    others.
+    """
     raw = record["value"].encode()
     if record["type"] != "TXT" or len(raw) <= TXT_STRING:
         return ""
@@ -109,39 +188,40 @@ def txt_strings(record):
 
 
 @register.filter
-def in_zone(name, domain):
-    """The owner name as most DNS panels take it, within the zone of the domain: `@`, `_dmarc`; '' where it lies outside."""
+def in_zone(name: str, domain: str) -> str:
+    """The owner name as most DNS panels take it, within the zone of the domain: `@`, `_dmarc`; ''
+    where it lies outside.
+    """
     if name == domain:
         return "@"
     return name.removesuffix("." + domain) if name.endswith("." + domain) else ""
 
 
 @register.filter
-def changes(transition, limit=40):
+def changes(transition: CheckTransition, limit: int = 40) -> list[tuple[str, str]]:
     """What differs between the evidence before and after, as (sign, line); bounded."""
     if not transition.evidence_before:
         return []
-    before, after = (json.dumps(e, indent=1, ensure_ascii=False, default=str)[:MAX_EVIDENCE].splitlines()[:500] for e in _both(transition))
-    compared = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]  # the first two lines name the files
+    before, after = (
+        json.dumps(e, indent=1, ensure_ascii=False, default=str)[:MAX_EVIDENCE].splitlines()[:500]
+        for e in _both(transition)
+    )
+    compared = list(difflib.unified_diff(before, after, n=0, lineterm=""))[
+        2:
+    ]  # the first two lines name the files
     lines = [(line[0], line[1:].strip().rstrip(",")) for line in compared if line[0] in "+-"]
     lines = [(sign, text) for sign, text in lines if text.strip("[]{} ")]
     return lines[:limit] + ([(" ", "…")] if len(lines) > limit else [])
 
 
-def _both(transition):
+def _both(transition: CheckTransition) -> tuple[Evidence, Evidence]:
     return transition.evidence_before, transition.evidence_after
 
 
-@cache
-def _version():
-    with (settings.BASE_DIR / "pyproject.toml").open("rb") as file:
-        return tomllib.load(file)["project"]["version"]
-
-
 @register.simple_tag
-def version():
+def version() -> str:
     """The version of this installation."""
-    return _version()
+    return settings.VERSION
 
 
 _STATUS_WORDS = {
@@ -158,31 +238,37 @@ _OWNER_WORDS = {
 
 
 @register.filter
-def word(status):
+def word(status: str) -> str:
     """A check's status in words."""
     return _(_STATUS_WORDS.get(str(status), str(status))) if status else ""
 
 
 @register.filter
-def state(status):
+def state(status: str) -> str:
     """A domain's status in words."""
-    return dict(DomainStatus.choices).get(str(status), status)
+    return str(dict(DomainStatus.choices).get(str(status), status))
 
 
 @register.filter
-def turn(owner):
+def turn(owner: str) -> str:
     """Who must act, in words."""
     return _(_OWNER_WORDS.get(str(owner), str(owner)))
 
 
 @register.filter
-def chosen(filters, name):
-    """Whether this filter narrows the list."""
-    value = getattr(filters, name)
-    return bool(value) and (name, value) != ("sort", "worst")
+def whose(owner: str) -> str:
+    """Who must act, in a word."""
+    words = {
+        "customer": pgettext("whose turn", "customer"),
+        "host": pgettext("whose turn", "us"),
+        "measurement": pgettext("whose turn", "measurement"),
+    }
+    return words.get(str(owner), str(owner))
 
 
 @register.filter
-def breakable(name):
+def breakable(name: str) -> str:
     """A domain name that may break after its dots."""
-    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=\.)", name)))
+    return format_html_join(
+        mark_safe("<wbr>"), "{}", ((part,) for part in re.split(r"(?<=\.)", name))
+    )

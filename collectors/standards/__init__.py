@@ -1,0 +1,1 @@
+"""The standards, pure: lookups are passed in, nothing is opened."""

@@ -1,6 +1,6 @@
 // Quiet refresh and its pause, progress, notices, copy buttons, menus, and the worst state on the tab.
 (() => {
-  const REFRESH = 30_000, POLL = 1_000, AGAIN = 5_000;
+  const REFRESH = 30_000, POLL = 1_000, AGAIN = 5_000, AWAY = 10_000;
   const body = document.body;
   const visible = () => document.visibilityState === "visible";
   const tell = (name) => body.dispatchEvent(new CustomEvent(name));
@@ -13,6 +13,18 @@
     if (lost()) htmx.trigger(lost(), "submit");
     else tell("lb:refresh");
   }
+  // news that come while the list is on its way may have come too late for it: it is asked for once more
+  let underway = 0, again = false;
+  const ofBoard = (event) => event.detail.target?.id === "board";
+  body.addEventListener("htmx:beforeRequest", (event) => { if (ofBoard(event)) underway += 1; });
+  body.addEventListener("htmx:afterRequest", (event) => {
+    if (!ofBoard(event)) return;
+    underway = Math.max(0, underway - 1);
+    if (underway || !again) return;
+    again = false;
+    setTimeout(refresh);
+  });
+  body.addEventListener("lb:refresh", () => { if (underway) again = true; }, true);
   const due = () => (!paused && Date.now() - refreshed >= REFRESH) || (lost() && Date.now() - lost().dataset.unsent >= AGAIN);
   setInterval(() => {
     if (!visible()) return;
@@ -30,6 +42,26 @@
     button.querySelector("[data-paused]").textContent = paused ? button.dataset.pause : "";
     if (due()) refresh();
   });
+
+  // what a person waits for is shown; quiet refreshes are not
+  const waits = new Set(), root = document.documentElement;
+  const show = () => root.classList.toggle("waiting", waits.size > 0);
+  body.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (["lb:refresh", "lb:poll"].includes(detail.requestConfig.triggeringEvent?.type)) return;
+    waits.add(detail.xhr);
+    show();
+  });
+  body.addEventListener("htmx:afterRequest", ({ detail }) => {
+    waits.delete(detail.xhr);
+    show();
+  });
+  addEventListener("beforeunload", () => {
+    root.classList.add("waiting");
+    setTimeout(show, AWAY); // it was a download
+  });
+  addEventListener("pageshow", show);
+
+  document.addEventListener("lb:back", () => { if (!paused) refresh(); }); // the server is there again
 
   // what a screen reader is told, and what everybody is told
   const live = document.getElementById("live"), notice = document.getElementById("notice");
@@ -80,6 +112,17 @@
     const plain = (xhr.getResponseHeader("Content-Type") || "").startsWith("text/plain");
     if (plain && xhr.status === 404) note(xhr.responseText);
     else note(requestConfig.verb === "get" ? body.dataset.lost : body.dataset.refused);
+  });
+
+  // the server must not take a page that asks by itself for a person: it says so unless somebody touched it since
+  let touched = true;
+  for (const name of ["pointerdown", "keydown", "wheel"]) {
+    addEventListener(name, () => { touched = true; }, { capture: true, passive: true });
+  }
+  body.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (!/^lb:(refresh|poll)$/.test(detail.triggeringEvent?.type)) return;
+    if (!touched) detail.headers["X-Unattended"] = "1";
+    touched = false;
   });
 
   // the nearest value beside a copy button

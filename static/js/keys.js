@@ -14,17 +14,30 @@
   }
   const typing = (element) => element.closest?.("input:not([type='checkbox']), textarea, select, [contenteditable]");
   const cards = () => [...document.querySelectorAll("[data-card]")];
-  const focused = () => document.activeElement.closest?.("#board li")?.querySelector("[data-card]"); // by its link or its checkbox
+  const focused = () => document.activeElement.closest?.("#board [data-item]")?.querySelector("[data-card]"); // by its link or its checkbox
   const selected = () => document.querySelector(".pick :checked") !== null;
 
   function move(step) {
     const all = cards();
     if (!all.length) return;
+    if (document.querySelector("#panel > *")) return turn(all, step);
     const at = all.indexOf(focused());
     const current = at >= 0 ? at : all.findIndex((card) => card.hasAttribute("aria-current"));
     const next = current < 0 ? (step > 0 ? 0 : all.length - 1) : Math.min(all.length - 1, Math.max(0, current + step));
     all[next].focus();
     all[next].scrollIntoView({ block: "nearest" });
+  }
+
+  // an open panel goes on to the next domain
+  function turn(all, step) {
+    const coming = all.findIndex((card) => card.matches(".htmx-request"));
+    const path = (url) => new URL(url, location.href).pathname;
+    const open = path(document.getElementById("scorecard").dataset.url);
+    const current = coming >= 0 ? coming : all.findIndex((card) => path(card.href) === open);
+    const next = all[Math.min(all.length - 1, Math.max(0, current + step))];
+    if (next === all[current]) return;
+    next.scrollIntoView({ block: "nearest" });
+    next.click();
   }
 
   let wanted = null; // the card whose panel is to be audited as soon as it is there
@@ -41,7 +54,7 @@
   }
   function select() {
     const card = focused() ?? document.querySelector("[data-card][aria-current]");
-    card?.closest("li").querySelector(".pick input")?.click();
+    card?.closest("[data-item]").querySelector(".pick input")?.click();
   }
   document.addEventListener("click", (event) => {
     if (event.target.closest?.("[data-card]")) wanted = null;
@@ -61,7 +74,7 @@
     } else if (typing(event.target)) {
       event.target.blur();
     } else if (document.getElementById("panel")) {
-      const open = document.querySelector("#panel > *, .card.htmx-request");
+      const open = document.querySelector("#panel > *, [data-card].htmx-request");
       wanted = null;
       document.dispatchEvent(new CustomEvent("lb:close"));
       if (!open) document.getElementById("selection")?.reset();

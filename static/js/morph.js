@@ -9,7 +9,8 @@
 
   function attributes(old, fresh) {
     for (const { name } of [...old.attributes]) {
-      const ours = (name === "open" && old.nodeName === "DETAILS") || name === "class" && old.classList.contains("htmx-request");
+      const ours = (name === "open" && old.nodeName === "DETAILS") || name === "inert"
+        || (name === "class" && old.classList.contains("htmx-request"));
       if (!fresh.hasAttribute(name) && !ours) old.removeAttribute(name);
     }
     for (const { name, value } of [...fresh.attributes]) {

@@ -1,7 +1,7 @@
 // The panel beside the list. On a narrow screen, with a modifier key, or without this file a card is a plain link.
 (() => {
   const desk = document.querySelector(".desk"), panel = document.getElementById("panel");
-  const narrow = matchMedia("(max-width: 46rem)");
+  const narrow = matchMedia("(max-width: 46rem)"), beside = matchMedia("(min-width: 72rem)");
   if (!desk || !panel) return;
   const board = () => document.getElementById("board");
   const path = (url) => new URL(url, location.href).pathname;
@@ -17,7 +17,17 @@
       if (path(card.href) === current) card.setAttribute("aria-current", "true");
       else card.removeAttribute("aria-current");
     }
+    cover();
   }
+
+  // where it lies over the list it is all there is: the focus can't get behind it
+  function cover() {
+    const over = open() && !beside.matches;
+    if (over) panel.setAttribute("aria-modal", "true");
+    else panel.removeAttribute("aria-modal");
+    for (const behind of document.querySelectorAll(".skip, .top, #board, .foot")) behind.inert = over;
+  }
+  beside.addEventListener("change", cover);
 
   function close({ push = true } = {}) {
     stop(panel);
@@ -51,20 +61,39 @@
   });
   document.addEventListener("htmx:afterSettle", mark);
 
-  // the back button: the list stays where it is, the panel follows the address
+  // what is chosen in a view of the list, wherever that is paged to
+  function chosen(url) {
+    const asked = new URL(url, location.href).searchParams;
+    asked.delete("cursor");
+    asked.delete("page");
+    asked.sort();
+    return asked.toString();
+  }
+
+  // the filters say what the address says, also the field where one is typing: its text would come back with the next filter
+  function follow(filters) {
+    const asked = new URLSearchParams(location.search);
+    for (const field of filters.querySelectorAll("input[name], select")) {
+      field.value = asked.get(field.name) ?? field.options?.[0].value ?? "";
+    }
+    filters.removeAttribute("data-unsent");
+  }
+
+  // the back button: the list and the panel follow the address
   addEventListener("popstate", (event) => {
     event.stopImmediatePropagation();
     const here = location.pathname + location.search;
     const filters = document.getElementById("filters");
-    if (filters?.matches(".htmx-request, [data-unsent]")) filters.reset(); // what was being asked for is taken back
-    filters?.removeAttribute("data-unsent");
+    if (filters) follow(filters);
     stop(panel);
     stop(board());
+    const list = () => htmx.ajax("GET", desk.dataset.board + location.search, { target: "#board", swap: "keyed", source: board() });
     if (location.pathname === path(board().dataset.url)) {
       close({ push: false });
-      if (here !== board().dataset.url) htmx.ajax("GET", desk.dataset.board + location.search, { target: "#board", swap: "keyed", source: board() });
+      if (here !== board().dataset.url) list();
     } else if (!narrow.matches && location.pathname.startsWith(desk.dataset.domains)) {
       opener = location.pathname;
+      if (chosen(location.href) !== chosen(board().dataset.url)) list();
       htmx.ajax("GET", `${location.pathname}panel/${location.search}`, { target: "#panel", swap: "innerHTML", source: panel });
     } else {
       location.reload();

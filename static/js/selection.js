@@ -1,21 +1,29 @@
 // What a selection needs beyond checkboxes, a form and CSS: the focus when its bar goes, Enter, and what is said.
 (() => {
-  const form = (event) => event.target.id === "selection";
+  const form = (event) => event.target.id === "selection" || event.target.form?.id === "selection";
+  const boxes = () => document.querySelectorAll("[data-item] .pick input");
+  const all = () => document.getElementById("all");
   let last = null; // the checkbox that was changed last: focus goes back there
 
   document.addEventListener("change", (event) => {
-    if (event.target.matches(".pick input")) last = event.target;
+    if (event.target === all()) for (const box of boxes()) box.checked = all().checked;
+    if (!event.target.matches("[data-item] .pick input")) return;
+    last = event.target;
+    if (all() && !last.checked) all().checked = false;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (all()?.checked) for (const box of boxes()) box.checked = true; // also of those that came
   });
 
   // Enter opens a card, also from its checkbox; there it would send the form
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.matches?.(".pick input")) return;
     event.preventDefault();
-    event.target.closest("li").querySelector("[data-card]").click();
+    event.target.closest("[data-item]")?.querySelector("[data-card]").click();
   });
 
   document.addEventListener("reset", (event) => {
-    if (form(event) && event.target.contains(document.activeElement)) last?.closest("li")?.querySelector("[data-card]").focus({ preventScroll: true });
+    if (form(event) && event.target.contains(document.activeElement)) last?.closest("[data-item]")?.querySelector("[data-card]").focus({ preventScroll: true });
   });
 
   // asked for: the bar goes, and the progress may be out of sight
@@ -23,6 +31,6 @@
     if (!form(event) || !event.detail.xhr?.responseText) return;
     const text = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html").querySelector("#progress p")?.textContent;
     if (text) document.dispatchEvent(new CustomEvent("lb:note", { detail: text }));
-    if (event.detail.xhr.status < 400) event.target.reset();
+    if (event.detail.xhr.status < 400) document.getElementById("selection")?.reset();
   });
 })();

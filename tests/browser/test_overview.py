@@ -8,9 +8,19 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from audit.models import AuditDomain, AuditRun
-from collectors.base import Action, Fix, Record
+from collectors.base import Action, DnsRecord, Fix
 from collectors.text import _
-from tests.audit.factories import audit, make_domain, make_domains, make_operator, make_result, make_tenant, make_viewer, make_worker
+from tests.audit.factories import (
+    audit,
+    make_domain,
+    make_domains,
+    make_operator,
+    make_result,
+    make_tenant,
+    make_viewer,
+    make_worker,
+)
+from tests.browser.steps import refresh
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SPF = "v=spf1 include:_spf.google.com include:_spf.host.test ~all"
@@ -21,13 +31,20 @@ def fleet():
     """Three domains of two tenants: bad.pt (SPF fails), so-so.pt (DMARC warns), good.pt."""
     make_worker(seen=timezone.now() + timedelta(hours=1))
     tenant = make_tenant()
-    fix = Fix(_("Add our include."), (Record("TXT", "bad.pt", SPF, Action.REPLACE, "v=spf1 include:_spf.google.com ~all"),))
+    fix = Fix(
+        _("Add our include."),
+        (DnsRecord("TXT", "bad.pt", SPF, Action.REPLACE, "v=spf1 include:_spf.google.com ~all"),),
+    )
     bad = make_domain("bad.pt", tenant, checks={})
     audit(bad, dns_spf="fail")
-    from audit import store
+    from audit.results import store
 
     store.record(bad, {"dns_spf": make_result("dns_spf", "fail", fix=fix)}, begun_at=timezone.now())
-    return [bad, make_domain("so-so.pt", tenant, checks={"dns_dmarc": "warn"}), make_domain("good.pt", make_tenant("VM113"), checks={})]
+    return [
+        bad,
+        make_domain("so-so.pt", tenant, checks={"dns_dmarc": "warn"}),
+        make_domain("good.pt", make_tenant("VM113"), checks={}),
+    ]
 
 
 def names(page):
@@ -132,7 +149,9 @@ def test_it_audits_the_card_asked_for_though_another_settles_late(new_page, flee
     page.goto("/")
     page.evaluate("""() => {
       htmx.config.defaultSettleDelay = 500;
-      document.addEventListener("htmx:afterSettle", (event) => { document.body.dataset.settled = event.detail.requestConfig?.path; });
+      document.addEventListener("htmx:afterSettle", (event) => {
+        document.body.dataset.settled = event.detail.requestConfig?.path;
+      });
     }""")
     held = []
     page.route("**/so-so.pt/panel/**", lambda route: held.append(route))
@@ -161,7 +180,10 @@ def test_it_shows_the_progress_of_an_audit_and_its_results_as_they_land(new_page
     expect(page.locator("#run")).to_contain_text("Audit finished")
     expect(page.locator("[data-run]")).to_be_enabled()
     expect(page.locator(f"#c-{bad.pk}-dns_spf")).to_contain_text("warning")
-    expect(page.locator(f"#e-{bad.pk}-dns_spf")).to_have_attribute("open", ""), "what was opened stays open"
+    (
+        expect(page.locator(f"#e-{bad.pk}-dns_spf")).to_have_attribute("open", ""),
+        "what was opened stays open",
+    )
     expect(page.locator(f"#d{bad.pk} .badge")).to_have_text("warning")
     expect(page.locator("#live")).to_contain_text("Audit of bad.pt finished: 7 of 8")
     expect(page).to_have_title("(2) Ligbox Audit")
@@ -174,7 +196,7 @@ def test_it_audits_all_that_is_filtered(new_page, fleet):
     page.evaluate("window.confirm = () => true")
     page.click("#run-filtered")
     expect(page.locator("#progress")).to_contain_text("0 of 1")
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('lb:refresh'))")
+    refresh(page)
     expect(page.locator("#progress")).to_contain_text("0 of 1")
     audit(fleet[0])
     expect(page.locator("#progress")).to_contain_text("1 of 1")
@@ -191,14 +213,19 @@ def test_it_refreshes_quietly(new_page, fleet):
     page.focus("#q")
     page.evaluate("scrollTo(0, 400)")
     page.evaluate("""() => {
-        window.first = document.querySelector("[data-card]"); document.getElementById("q").value = "half-ty";
+        window.first = document.querySelector("[data-card]");
+        document.getElementById("q").value = "half-ty";
     }""")
     audit(fleet[0], dns_mx="fail")
     audit(fleet[2], dns_mx="warn")
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('lb:refresh'))")
+    refresh(page)
     expect(page.locator(f"#d{fleet[2].pk} .badge")).to_have_text("warning")
-    assert page.evaluate("[document.activeElement.id, document.getElementById('q').value, scrollY]") == ["q", "half-ty", 400]
-    assert page.evaluate("window.first === document.querySelector('[data-card]')"), "what stays is the same element"
+    assert page.evaluate(
+        "[document.activeElement.id, document.getElementById('q').value, scrollY]"
+    ) == ["q", "half-ty", 400]
+    assert page.evaluate("window.first === document.querySelector('[data-card]')"), (
+        "what stays is the same element"
+    )
     expect(page.locator("#scorecard")).to_be_visible()
     expect(page.locator("#live")).to_contain_text("1 critical, 2 warning")
 
@@ -231,7 +258,7 @@ def test_it_leads_to_the_login_when_the_session_has_ended(new_page, fleet):
     page = new_page(make_viewer())
     page.goto("/?status=critical")
     page.context.clear_cookies()
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('lb:refresh'))")
+    refresh(page)
     page.wait_for_url("**/login/?next=/%3Fstatus%3Dcritical")
 
 
@@ -253,7 +280,7 @@ def test_a_link_for_the_customer_is_made_copied_and_kept_while_the_panel_refresh
     expect(link).to_be_visible()
     address = link.inner_text()
     with page.expect_response(lambda r: "/panel/" in r.url):
-        page.evaluate("document.body.dispatchEvent(new CustomEvent('lb:refresh'))")
+        refresh(page)
     expect(link).to_have_text(address)
     customer = new_page(width=360, height=800)
     customer.goto(address)

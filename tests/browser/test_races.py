@@ -1,10 +1,13 @@
-"""Answers that come late: what a person did meanwhile wins. The test holds each answer back and lets go of it, or sees it given up."""
+"""Answers that come late: what a person did meanwhile wins. The test holds each answer back and
+lets go of it, or sees it given up.
+"""
 
 import pytest
 from playwright.sync_api import expect
 
 from audit.models import AuditRun
 from tests.audit.factories import audit, make_operator, make_viewer
+from tests.browser.steps import refresh
 from tests.browser.test_overview import fleet, path  # noqa: F401 - a fixture
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -18,7 +21,9 @@ def hold(page, pattern):
 
 
 def ask_for(page, shown, asked):
-    """Open the card of one domain and, when it is there, ask for another's, whose answer is held back: the held requests."""
+    """Open the card of one domain and, when it is there, ask for another's, whose answer is held
+    back: the held requests.
+    """
     page.goto("/")
     page.locator("[data-card]", has_text=shown).click()
     expect(page.locator("#scorecard-title")).to_have_text(shown)
@@ -53,7 +58,7 @@ def test_the_back_button_brings_the_old_list_though_a_refresh_hangs(new_page, fl
     expect(page.locator("[data-card]")).to_have_count(1)
     held = hold(page, "**/board/?check=dns_dmarc")
     with page.expect_request("**/board/?check=dns_dmarc"):
-        page.evaluate("document.body.dispatchEvent(new CustomEvent('lb:refresh'))")
+        refresh(page)
     page.go_back()
     expect(page.locator("[data-card]")).to_have_count(3)
     assert page.locator("#f-check").input_value() == "" and path(page) == "/" and len(held) == 1
@@ -81,7 +86,10 @@ def test_the_progress_of_an_older_run_does_not_replace_that_of_a_newer(new_page,
     with page.expect_request("**/progress/?ids=*"):
         page.click("#run-filtered")
     audit(fleet[0], dns_spf="fail")  # the first run ends
-    with page.expect_event("requestfailed", lambda r: "/progress/" in r.url), page.expect_response("**/run/?status=critical"):
+    with (
+        page.expect_event("requestfailed", lambda r: "/progress/" in r.url),
+        page.expect_response("**/run/?status=critical"),
+    ):
         page.click("#run-filtered")
     assert AuditRun.objects.count() == 2
     newer = AuditRun.objects.latest("pk").pk
@@ -149,3 +157,15 @@ def test_an_answer_keeps_the_text_that_is_not_sent_yet(new_page, fleet):  # noqa
     page.unroute("**/board/?push=1*")
     page.clock.run_for(2_000)
     expect(page).to_have_url("/?q=so-so")
+
+
+def test_news_that_come_while_the_list_is_on_its_way_are_had_after_it(new_page, fleet):  # noqa: F811
+    page = new_page(make_viewer())
+    page.goto("/")
+    held = hold(page, "**/board/**")
+    with page.expect_request("**/board/**"):
+        refresh(page)
+    refresh(page)  # its answer may be older than this news
+    with page.expect_request("**/board/**"):
+        held[0].continue_()
+    page.unroute_all(behavior="ignoreErrors")

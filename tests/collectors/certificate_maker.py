@@ -1,4 +1,4 @@
-"""An authority that issues every kind of certificate, right and wrong, and a TLS server that serves them on loopback."""
+"""An authority that issues certificates, right and wrong, and a TLS server that serves them."""
 
 import datetime as dt
 import functools
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from collectors.standards.certificates import Certificate, read
+from collectors.standards.certificates import Certificate, read_certificate
 
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 DAY = dt.timedelta(days=1)
@@ -31,7 +31,9 @@ def name(organisation, common):
         (NameOID.ORGANIZATION_NAME, organisation),
         (NameOID.COMMON_NAME, common),
     ]
-    return x509.Name([x509.NameAttribute(oid, value, _validate=False) for oid, value in parts if value])
+    return x509.Name(
+        [x509.NameAttribute(oid, value, _validate=False) for oid, value in parts if value]
+    )
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,13 @@ class Leaf:
 
     @property
     def read(self) -> Certificate:
-        return read(self.cert.public_bytes(DER))
+        return read_certificate(self.cert.public_bytes(DER))
 
     @property
     def key_pem(self):
-        return self.key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+        return self.key.private_bytes(
+            PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode()
 
 
 class Authority:
@@ -64,42 +68,87 @@ class Authority:
 
     def __init__(self, organisation="Let's Encrypt", *, intermediate="R12", ca=True, days=1000):
         self.root_key, self.key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        self.root = self._sign(name(organisation, "Root X1"), name(organisation, "Root X1"), self.root_key, self.root_key, 2000, ca=True)
-        self.intermediate = self._sign(name(organisation, intermediate), self.root.subject, self.key, self.root_key, days, ca=ca)
+        self.root = self._sign(
+            name(organisation, "Root X1"),
+            name(organisation, "Root X1"),
+            self.root_key,
+            self.root_key,
+            2000,
+            ca=True,
+        )
+        self.intermediate = self._sign(
+            name(organisation, intermediate),
+            self.root.subject,
+            self.key,
+            self.root_key,
+            days,
+            ca=ca,
+        )
         self.root_pem = self.root.public_bytes(PEM)
 
     def twin(self, *, start=-1000, end):
-        """The intermediate once more, with the same name and key and other dates (in days from now)."""
-        return self._sign(self.intermediate.subject, self.root.subject, self.key, self.root_key, end, ca=True, start=start)
+        """The intermediate with the same name and key and other dates (in days from now)."""
+        return self._sign(
+            self.intermediate.subject,
+            self.root.subject,
+            self.key,
+            self.root_key,
+            end,
+            ca=True,
+            start=start,
+        )
 
     @staticmethod
     def _sign(subject, issuer, key, signer, days, *, ca, start=-1000):
         builder = (
-            x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
-            .serial_number(x509.random_serial_number()).not_valid_before(now() + start * DAY).not_valid_after(now() + days * DAY)
+            x509.CertificateBuilder().subject_name(subject).issuer_name(issuer)
+            .public_key(key.public_key()).serial_number(x509.random_serial_number())
+            .not_valid_before(now() + start * DAY).not_valid_after(now() + days * DAY)
             .add_extension(x509.BasicConstraints(ca, None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .add_extension(_authority_key(signer), critical=False)
         )  # fmt: skip
+        if ca:  # RFC 5280 section 4.2.1.3; Python 3.13 insists on it
+            usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
+            builder = builder.add_extension(usage, critical=True)
         return builder.sign(signer, hashes.SHA256())
 
-    def leaf(self, names, *, start=-30, end=60, key=None, self_signed=False, bare=False, san=True, common=None, serial=None):
+    def leaf(
+        self,
+        names,
+        *,
+        start=-30,
+        end=60,
+        key=None,
+        self_signed=False,
+        bare=False,
+        san=True,
+        common=None,
+        serial=None,
+    ):
         """A `Leaf` for these names (and addresses); `start` and `end` in days from now."""
         key = key or ec.generate_private_key(ec.SECP256R1())
         signer = key if self_signed else self.key
         subject = name(None, common if common is not None else (names[0] if names else ""))
         builder = (
-            x509.CertificateBuilder().subject_name(subject).issuer_name(subject if self_signed else self.intermediate.subject)
+            x509.CertificateBuilder().subject_name(subject)
+            .issuer_name(subject if self_signed else self.intermediate.subject)
             .public_key(key.public_key()).serial_number(serial or x509.random_serial_number())
             .not_valid_before(now() + start * DAY).not_valid_after(now() + end * DAY)
             .add_extension(x509.BasicConstraints(False, None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(_authority_key(signer), critical=False)
         )  # fmt: skip
         if san:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_general(n) for n in names]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_general(n) for n in names]), critical=False
+            )
         cert = builder.sign(signer, hashes.SHA256())
         return Leaf(cert, () if self_signed or bare else (self.intermediate,), key)
+
+
+def _authority_key(signer):
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
 
 
 def _general(text):
@@ -126,7 +175,7 @@ def server_context(directory, leaf):
 
 
 class TlsServer:
-    """Serves one certificate on loopback; counts connections and keeps the names that clients asked for."""
+    """Serves one certificate on loopback; counts connections, keeps the names asked for."""
 
     def __init__(self, context):
         self.connections, self.names = 0, []
@@ -140,7 +189,9 @@ class TlsServer:
         return self
 
     def __exit__(self, *_):
-        self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept(); close() alone would not
+        self._socket.shutdown(
+            socket.SHUT_RDWR
+        )  # wakes the thread in accept(); close() alone would not
         self._socket.close()
 
     def _accept(self):

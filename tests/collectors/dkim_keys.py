@@ -1,4 +1,4 @@
-"""Public keys for tests of DKIM, as the text of a `p=` tag; RSA ones are made once for all tests."""
+"""Public keys for tests of DKIM, as the text of a `p=` tag; RSA ones are made once for all."""
 
 import base64
 from functools import cache
@@ -6,7 +6,10 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-RSA_512 = "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBANx/GjmjXV74PtNIRBhHqLDtNqpkTXpyZK7/hZhHhO+YH0R26kAosrglJ3/kvxLw+sXrmbbyGXSIaREq32iInhECAwEAAQ=="
+RSA_512 = (
+    "MFwwDQYJKoZIhvcNAQEBBQADSwAwSAJBANx/GjmjXV74PtNIRBhHqLDtNqpkTXpyZK7/hZ"
+    "hHhO+YH0R26kAosrglJ3/kvxLw+sXrmbbyGXSIaREq32iInhECAwEAAQ=="
+)
 
 
 def rsa_key(bits=2048, name="server"):
@@ -21,12 +24,16 @@ def _rsa_key(bits, _name):
 
 def spki(bits=2048, name="server"):
     """SubjectPublicKeyInfo, as nearly everybody publishes it."""
-    return base64.b64encode(rsa_key(bits, name).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    return base64.b64encode(
+        rsa_key(bits, name).public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
 
 
 def pkcs1(bits=2048, name="server"):
     """RSAPublicKey, as RFC 6376 names it."""
-    return base64.b64encode(rsa_key(bits, name).public_bytes(Encoding.DER, PublicFormat.PKCS1)).decode()
+    return base64.b64encode(
+        rsa_key(bits, name).public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    ).decode()
 
 
 @cache
@@ -41,4 +48,6 @@ def ed25519_raw():
 
 def ed25519_spki():
     """The same key wrapped in ASN.1, which RFC 8463 does not allow."""
-    return base64.b64encode(_ed25519().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+    return base64.b64encode(
+        _ed25519().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    ).decode()

@@ -1,9 +1,10 @@
-"""A web server on loopback that misbehaves on purpose: a path for each way, a name (SNI) for each certificate.
+"""A web server on loopback that misbehaves on purpose.
 
-`PATHS` says what a path does as a list of steps: bytes are sent, a number is a pause in seconds, CLOSE, RESET and WAIT (until
-the client goes, at most) end it. `Hostile(mode=…)` misbehaves below HTTP: plain (HTTP where TLS should be), ssh, mute (no
-handshake), drop, reset; mode http serves the paths without TLS. `connections` and `requests` are what it saw; everything ends
-when the `with` block does.
+A path for each way, a name (SNI) for each certificate. `PATHS` says what a path does as a list of
+steps: bytes are sent, a number is a pause in seconds, CLOSE, RESET and WAIT (until the client goes,
+at most) end it. `Hostile(mode=…)` misbehaves below HTTP: plain (HTTP where TLS should be), ssh,
+mute (no handshake), drop, reset; mode http serves the paths without TLS. `connections` and
+`requests` are what it saw; everything ends when the `with` block does.
 """
 
 import atexit
@@ -33,7 +34,10 @@ PEM = serialization.Encoding.PEM
 def answer(body=b"<title>Carbonio Login</title>", status="200 OK", **headers):
     """A proper response; `headers` with underscores for hyphens."""
     lines = [f"HTTP/1.1 {status}".encode(), b"Content-Length: %d" % len(body), b"Connection: close"]
-    lines += [name.replace("_", "-").encode() + b": " + (v if isinstance(v, bytes) else v.encode()) for name, v in headers.items()]
+    lines += [
+        name.replace("_", "-").encode() + b": " + (v if isinstance(v, bytes) else v.encode())
+        for name, v in headers.items()
+    ]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
@@ -46,7 +50,7 @@ def chunked(chunks, **headers):
 
 
 def gzip_bomb(mebibytes=1024):
-    """About a kilobyte for each mebibyte of zeros; made in no time, as the same flushed block is sent again and again."""
+    """About a kilobyte for each mebibyte of zeros: the same flushed block again and again."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     first = packer.compress(bytes(1024 * 1024)) + packer.flush(zlib.Z_FULL_FLUSH)
     block = packer.compress(bytes(1024 * 1024)) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -77,8 +81,18 @@ PATHS = {
     "/status/502": lambda: [answer(status="502 Bad Gateway")],
     "/status/304": lambda: [answer(b"", status="304 Not Modified")],
     "/no-location": lambda: [answer(status="302 Found")],
-    "/two-locations": lambda: [b"HTTP/1.1 302 Found\r\nLocation: /\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n"],
-    "/cookie-wall": lambda: [answer(status="302 Found", Location="/cookie-wall", Set_Cookie="seen=1")],
+    "/two-locations": lambda: [
+        b"HTTP/1.1 302 Found\r\nLocation: /\r\nLocation: /loop\r\nContent-Length: 0\r\n\r\n"
+    ],
+    "/cookie-wall": lambda: [
+        answer(status="302 Found", Location="/cookie-wall", Set_Cookie="seen=1")
+    ],
+    "/cookie-never": lambda: [
+        answer(status="302 Found", Location="/cookies-required", Set_Cookie="test=1; Path=/")
+    ],
+    "/cookies-required": lambda: [
+        answer(b"<title>Cookies required</title>", status="403 Forbidden")
+    ],
     "/loop": lambda: [answer(status="302 Found", Location="/loop")],
     "/pingpong": lambda: [answer(status="302 Found", Location="/pongping")],
     "/pongping": lambda: [answer(status="302 Found", Location="/pingpong")],
@@ -87,15 +101,24 @@ PATHS = {
         itertools.repeat(b"1000\r\n" + b"x" * 4096 + b"\r\n", 500),
         [WAIT],
     ),
-    "/location-crlf": lambda: [b"HTTP/1.1 302 Found\r\nLocation: /a\rSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"],
+    "/location-crlf": lambda: [
+        b"HTTP/1.1 302 Found\r\nLocation: /a\rSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n"
+    ],
     "/location-1mb": lambda: [answer(status="302 Found", Location="/" + "a" * 1_000_000)],
-    "/location-long": lambda: [answer(status="302 Found", Location="/" + "a" * 5000)],
-    "/location-bytes": lambda: [answer(status="302 Found", Location=b"https://b\xfccher.test/\xff")],
+    "/location-long": lambda: [answer(status="302 Found", Location="/" + "a" * 20_000)],
+    "/location-bytes": lambda: [
+        answer(status="302 Found", Location=b"https://b\xfccher.test/\xff")
+    ],
     "/slow-headers": lambda: drip(b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 100),
-    "/slow-body": lambda: itertools.chain([OK_HEAD + b"Content-Length: 100\r\n\r\n"], drip(b"x" * 100)),
+    "/slow-body": lambda: itertools.chain(
+        [OK_HEAD + b"Content-Length: 100\r\n\r\n"], drip(b"x" * 100)
+    ),
     "/stall": lambda: [OK_HEAD + b"Content-Length: 100\r\n\r\nabc", WAIT],
     "/silent": lambda: [WAIT],
-    "/huge": lambda: itertools.chain([OK_HEAD + b"Content-Length: 1073741824\r\n\r\n" + LOGIN], itertools.repeat(b"x" * 65536, 16384)),
+    "/huge": lambda: itertools.chain(
+        [OK_HEAD + b"Content-Length: 1073741824\r\n\r\n" + LOGIN],
+        itertools.repeat(b"x" * 65536, 16384),
+    ),
     "/endless": lambda: chunked(itertools.chain([LOGIN], itertools.repeat(b"x" * 65536, 4000))),
     "/tiny-chunks": lambda: chunked(itertools.chain([LOGIN], itertools.repeat(b"x", 200_000))),
     "/gzip": lambda: [answer(gzipped(LOGIN), Content_Encoding="gzip")],
@@ -106,10 +129,18 @@ PATHS = {
     "/gzip-cut": lambda: [answer(gzipped(bytes(range(256)) * 9)[:40], Content_Encoding="gzip")],
     "/gzip-bomb": lambda: chunked(gzip_bomb(), Content_Encoding="gzip"),
     "/deflate-nested": lambda: [answer(gzipped(gzipped(LOGIN)), Content_Encoding="gzip, gzip")],
-    "/many-headers": lambda: [b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"v" * 20) for n in range(5000)) + b"\r\n", WAIT],
-    "/long-header": lambda: [b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n", WAIT],
-    "/long-status": lambda: [b"HTTP/1.1 200 " + b"O" * 200_000 + b"K\r\n\r\n", WAIT],
-    "/cookies": lambda: [b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: a=bbbbbbbbbbbbbbbbbbbbbbbbbb\r\n" * 3000 + b"\r\n", WAIT],
+    "/many-headers": lambda: [
+        b"HTTP/1.1 200 OK\r\n"
+        + b"".join(b"X-%d: %s\r\n" % (n, b"v" * 20) for n in range(10_000))
+        + b"\r\n",
+        WAIT,
+    ],
+    "/long-header": lambda: [b"HTTP/1.1 200 OK\r\nX-Long: " + b"a" * 300_000 + b"\r\n\r\n", WAIT],
+    "/long-status": lambda: [b"HTTP/1.1 200 " + b"O" * 300_000 + b"K\r\n\r\n", WAIT],
+    "/cookies": lambda: [
+        b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: a=bbbbbbbbbbbbbbbbbbbbbbbbbb\r\n" * 8000 + b"\r\n",
+        WAIT,
+    ],
     "/close": lambda: [CLOSE],
     "/reset": lambda: [RESET],
     "/half": lambda: [OK_HEAD + b"Content-Length: 1000\r\n\r\nhalf", CLOSE],
@@ -118,56 +149,109 @@ PATHS = {
     "/bad-length": lambda: [OK_HEAD + b"Content-Length: abc\r\n\r\nabc"],
     "/two-lengths": lambda: [OK_HEAD + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"],
     "/bad-chunk": lambda: [OK_HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n"],
-    "/endless-1xx": lambda: itertools.chain.from_iterable((b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.02) for _ in range(1000)),
+    "/endless-1xx": lambda: itertools.chain.from_iterable(
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", 0.02) for _ in range(1000)
+    ),
     "/flood-1xx": lambda: itertools.repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 500, 1000),
-    "/switch": lambda: [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", WAIT],
+    "/switch": lambda: [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        WAIT,
+    ],
     "/garbage": lambda: [bytes(range(256)) * 4],
     "/garbage-then-quiet": lambda: [b"220 mail.test ESMTP\r\n\r\n", WAIT],
     "/http09": lambda: [b"<html>hello</html>"],
     "/status-abc": lambda: [b"HTTP/1.1 abc OK\r\n\r\n"],
     "/status-999": lambda: [b"HTTP/1.1 999 Strange\r\nContent-Length: 0\r\n\r\n"],
-    "/nul-header": lambda: [b"HTTP/1.1 200 OK\r\nX-A: a\0b\r\nContent-Length: 0\r\n\r\n"],
+    "/nul-header": lambda: [answer(X_A=b"a\0b")],
     "/latin1-header": lambda: [answer(Server=b"caf\xe9 \xff")],
     "/body-utf16": lambda: [answer("\ufeff<title>Olá</title>".encode("utf-16-le"))],
-    "/charset-unknown": lambda: [answer("<title>Olá</title>".encode(), Content_Type="text/html; charset=x-nothing")],
-    "/charset-punycode": lambda: [answer(b"<title>" + b"a" * 60_000 + b"</title>", Content_Type="text/html; charset=punycode")],
-    "/charset-latin1": lambda: [answer("<title>Olá</title>".encode("latin-1"), Content_Type="text/html; charset=ISO-8859-1")],
-    "/xss": lambda: [answer(b"<title>&lt;script&gt;alert(1)&lt;/script&gt; \xe2\x80\xae</title>", Server="<script>alert(2)</script>")],
-    "/charset-meta": lambda: [answer("<meta charset=ISO-8859-1><title>Olá</title>".encode("latin-1"), Content_Type="text/html")],
+    "/charset-unknown": lambda: [
+        answer("<title>Olá</title>".encode(), Content_Type="text/html; charset=x-nothing")
+    ],
+    "/charset-punycode": lambda: [
+        answer(b"<title>" + b"a" * 60_000 + b"</title>", Content_Type="text/html; charset=punycode")
+    ],
+    "/charset-latin1": lambda: [
+        answer("<title>Olá</title>".encode("latin-1"), Content_Type="text/html; charset=ISO-8859-1")
+    ],
+    "/xss": lambda: [
+        answer(
+            b"<title>&lt;script&gt;alert(1)&lt;/script&gt; \xe2\x80\xae</title>",
+            Server="<script>alert(2)</script>",
+        )
+    ],
+    "/charset-meta": lambda: [
+        answer(
+            "<meta charset=ISO-8859-1><title>Olá</title>".encode("latin-1"),
+            Content_Type="text/html",
+        )
+    ],
     "/nginx-with-location": lambda: [answer(b"<title>Welcome to nginx!</title>", Location="/")],
-    "/nginx": lambda: [answer(b"<html><head><title>Welcome to nginx!</title></head><body><h1>Welcome to nginx!</h1></body></html>")],
+    "/nginx": lambda: [
+        answer(
+            b"<html><head><title>Welcome to nginx!</title></head>"
+            b"<body><h1>Welcome to nginx!</h1></body></html>"
+        )
+    ],
     "/apache": lambda: [answer(b"<html><body><h1>It works!</h1></body></html>\n")],
     "/debian": lambda: [answer(b"<title>Apache2 Debian Default Page: It works</title>")],
-    "/parked": lambda: [answer(b"<html data-adblockkey=\"MFwwDQ\"><script src='https://img.sedoparking.com/x.js'></script></html>")],
-    "/mentions-nginx": lambda: [answer(b"<title>Webmail</title><p>Welcome to nginx! It works! Powered by Apache. sedoparking.com</p>")],
+    "/parked": lambda: [
+        answer(
+            b"<html data-adblockkey=\"MFwwDQ\"><script src='https://img.sedoparking.com/x.js'></script></html>"
+        )
+    ],
+    "/mentions-nginx": lambda: [
+        answer(
+            b"<title>Webmail</title>"
+            b"<p>Welcome to nginx! It works! Powered by Apache. sedoparking.com</p>"
+        )
+    ],
 }
 
 
-def steps_for(target):
-    """The steps for a request target; /redirect/N, /to?u=… and /refresh?u=… carry their own parameter."""
+def steps_for(target, cookie=None):
+    """The steps for a request target; /redirect/N, /to?u=… and the like carry their parameter."""
     parts = urlsplit(target)
+    if parts.path == "/cookie-gate":
+        if cookie == "seen=1":
+            return [answer()]
+        return [answer(status="302 Found", Location="/cookie-gate", Set_Cookie="seen=1; Path=/")]
+    if parts.path.startswith("/cookie-count/"):
+        left = int(parts.path.rsplit("/", 1)[1])
+        to = f"/cookie-count/{left - 1}" if left else "/"
+        return [answer(status="302 Found", Location=to, Set_Cookie="probe=1; path=/")]
     if parts.path.startswith("/redirect/"):
         left = int(parts.path.rsplit("/", 1)[1])
         return [answer(status="302 Found", Location=f"/redirect/{left - 1}" if left > 1 else "/")]
     url = parse_qs(parts.query).get("u", [""])[0]
+    if parts.path == "/cookie-to":
+        return [answer(status="302 Found", Location=url, Set_Cookie="seen=1; Path=/")]
     if parts.path == "/to":
         return [answer(status="302 Found", Location=url)]
     if parts.path == "/refresh":
-        return [answer(f'<meta http-equiv="refresh" content="0; url={url}"><title>Login</title>'.encode())]
+        return [
+            answer(
+                f'<meta http-equiv="refresh" content="0; url={url}"><title>Login</title>'.encode()
+            )
+        ]
     return PATHS.get(parts.path, PATHS["/status/404"])()
 
 
 class Hostile:
     """One listening port. `certs` is a `Certificates`; `mode` says how it misbehaves below HTTP."""
 
-    def __init__(self, certs=None, *, mode="tls", host="127.0.0.1", port=0):
+    def __init__(self, certs=None, *, mode="tls", host="127.0.0.1", port=0, paths=None):
+        self.paths = paths or {}  # path -> steps, before those of PATHS
         self.certs, self.mode, self.host, self.port = certs, mode, host, port
         self.connections, self.requests = [], []  # (peer address), (host header, target, headers)
+        self.bytes_sent = 0
+        self.hung_up = threading.Event()  # a client went while it was kept waiting
         self._stop = threading.Event()
         self._open = set()
 
     def __enter__(self):
-        self.listener = socket.create_server((self.host, self.port), backlog=64)
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self.listener = socket.create_server((self.host, self.port), family=family, backlog=64)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
         return self
@@ -193,19 +277,22 @@ class Hostile:
         self._open.add(sock)
         try:
             if self.mode == "tls":
-                sock = self.certs.server_context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+                sock = self.certs.server_context.wrap_socket(
+                    sock, server_side=True, do_handshake_on_connect=False
+                )
                 self._open.add(sock)
                 self._shake(sock)
             self._play(sock)
-        except (OSError, ValueError):
-            pass
+        except (OSError, ValueError) as error:
+            if not isinstance(error, TimeoutError):
+                self.hung_up.set()
         finally:
             sock.close()
             self._open -= {sock}
 
     @staticmethod
     def _shake(sock):
-        """The handshake; an alert that is ours to send is let arrive before the socket is closed (a reset could overtake it)."""
+        """The handshake; an alert of ours is let arrive, as a reset could overtake it."""
         try:
             sock.do_handshake()
         except OSError:
@@ -236,7 +323,10 @@ class Hostile:
         first, *lines = data.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
         headers = [tuple(line.split(": ", 1)) for line in lines]
         self.requests.append((dict(headers).get("Host", ""), first, headers))
-        return steps_for(first.split(" ")[1])
+        target = first.split(" ")[1]
+        if target in self.paths:
+            return self.paths[target]
+        return steps_for(target, dict(headers).get("Cookie"))
 
     def _perform(self, sock, steps):
         for step in steps:
@@ -248,17 +338,22 @@ class Hostile:
             if step == WAIT:
                 while sock.recv(65536):
                     pass
+                self.hung_up.set()
             elif isinstance(step, bytes):
                 sock.sendall(step)
+                self.bytes_sent += len(step)
             else:
                 self._stop.wait(step)
 
 
 class Full:
-    """A port whose queue is full: the kernel drops what comes, as a filter does. `port` to be dialled."""
+    """A port whose queue is full: the kernel drops what comes, as a filter does."""
+
+    def __init__(self, port=0):
+        self.port = port
 
     def __enter__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.listener = socket.create_server(("127.0.0.1", self.port), backlog=0)
         self.port = self.listener.getsockname()[1]
         self.fillers = []
         for _ in range(3):
@@ -292,15 +387,19 @@ SITES = {
 
 
 class Certificates:
-    """An authority with an intermediate, a leaf for each of SITES and any other `*.test` name, and the context that picks by SNI."""
+    """An authority with an intermediate, leaves for SITES and any other name, picked by SNI."""
 
     def __init__(self):
         self.dir = Path(tempfile.mkdtemp(prefix="hostile-"))
         atexit.register(shutil.rmtree, self.dir, ignore_errors=True)
         self.root_key, self.root = _certificate("Hostile Root", ca=True)
-        self.key, self.intermediate = _certificate("Hostile CA 1", ca=True, issuer=(self.root_key, self.root))
+        self.key, self.intermediate = _certificate(
+            "Hostile CA 1", ca=True, issuer=(self.root_key, self.root)
+        )
         self.rogue = _certificate("Rogue Root", ca=True)
-        self.end_entity = _certificate("end.test", names=["end.test"], issuer=(self.key, self.intermediate))
+        self.end_entity = _certificate(
+            "end.test", names=["end.test"], issuer=(self.key, self.intermediate)
+        )
         self.ca_file = str(self.dir / "ca.pem")
         Path(self.ca_file).write_bytes(self.root.public_bytes(PEM))
         self._contexts = {}
@@ -324,19 +423,33 @@ class Certificates:
 
     def _write(self, name, site):
         issuer, bare = site.pop("issuer", ""), site.pop("bare", False)
-        pairs = {"": (self.key, self.intermediate), "self": None, "rogue": self.rogue, "leaf": self.end_entity}
-        behind = {"": [self.intermediate], "leaf": [self.end_entity[1], self.intermediate]}.get(issuer, [])
+        pairs = {
+            "": (self.key, self.intermediate),
+            "self": None,
+            "rogue": self.rogue,
+            "leaf": self.end_entity,
+        }
+        behind = {"": [self.intermediate], "leaf": [self.end_entity[1], self.intermediate]}.get(
+            issuer, []
+        )
         site.setdefault("names", [name])
         key, leaf = _certificate(site.pop("subject", name), issuer=pairs[issuer], **site)
         path = self.dir / f"{name}.pem"
         chain = b"".join(c.public_bytes(PEM) for c in ([leaf] if bare else [leaf, *behind]))
-        path.write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()) + chain)
+        path.write_bytes(
+            key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+            + chain
+        )
         return path
 
 
 def _certificate(subject, *, names=(), issuer=None, ca=False, days=(-30, 60), bits=0):
-    """(key, certificate); `issuer` is such a pair, None for self-signed; `bits` for an RSA key of that size."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=bits) if bits else ec.generate_private_key(ec.SECP256R1())
+    """(key, certificate); `issuer` is such a pair, None for self-signed; `bits` of an RSA key."""
+    key = (
+        rsa.generate_private_key(public_exponent=65537, key_size=bits)
+        if bits
+        else ec.generate_private_key(ec.SECP256R1())
+    )
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
     signer, parent = issuer or (key, None)
     now = dt.datetime.now(dt.UTC)
@@ -350,14 +463,23 @@ def _certificate(subject, *, names=(), issuer=None, ca=False, days=(-30, 60), bi
         .not_valid_after(now + dt.timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca, None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
     )
     if ca:
-        builder = builder.add_extension(x509.KeyUsage(False, False, False, False, False, True, True, False, False), critical=True)
+        builder = builder.add_extension(
+            x509.KeyUsage(False, False, False, False, False, True, True, False, False),
+            critical=True,
+        )
     else:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        builder = builder.add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+        )
     if names:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), critical=False
+        )
     return key, builder.sign(signer, hashes.SHA256())
 
 

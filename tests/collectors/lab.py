@@ -1,11 +1,12 @@
-"""A net on loopback for tests of collectors: a DNS server with a zone, and one way to run a check against it."""
+"""A net on loopback for tests of collectors: a DNS server, and a way to run a check on it."""
 
 import asyncio
 from ipaddress import ip_network
 
 from collectors.base import Target
-from collectors.catalogue import CHECKS
-from collectors.net import NetConfig, Network
+from collectors.net.session import NetConfig, NetworkClients
+from collectors.registry import CHECKS
+from collectors.run import run
 from mock_tenant.dnsserver import DnsServer
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
@@ -26,24 +27,36 @@ def target(domain="kunde.test", **changes):
 
 def config(server, **changes):
     """A NetConfig that asks `server` and may reach loopback."""
-    return NetConfig(**{"dns_servers": ((server.host, server.port),), "allowed_networks": LOOPBACK, **changes})
+    return NetConfig(
+        **{"dns_servers": ((server.host, server.port),), "allowed_networks": LOOPBACK, **changes}
+    )
 
 
-def look(check_id, zone, the_target=None, *, config_changes=None, portal=None):
-    """Run one check over real DNS: (CheckResult, DnsServer with its `queries`). `zone` is a dict as dnsserver takes it."""
+def look(check_id, zone, the_target=None, *, config_changes=None, portal=None, beside=()):
+    """Run one check over real DNS: (CheckResult, DnsServer with its `queries`).
+
+    `zone` is a dict as dnsserver takes it; `beside`: checks of the same audit that run along.
+    """
     with DnsServer(zone) as server:
-        result = asyncio.run(_look(check_id, config(server, **(config_changes or {})), the_target or target(), portal))
-    return result, server
+        net_config = config(server, **(config_changes or {}))
+        results = asyncio.run(
+            _look({check_id, *beside}, net_config, the_target or target(), portal)
+        )
+    return results[check_id], server
 
 
-async def _look(check_id, net_config, the_target, portal):
-    from collectors.base import run
+def look_at_all(zone, the_target, only, portal=None):
+    """{check id: CheckResult} of several checks in one audit over real DNS."""
+    with DnsServer(zone) as server:
+        return asyncio.run(_look(only, config(server), the_target, portal))
 
-    network = Network(net_config)
+
+async def _look(only, net_config, the_target, portal):
+    network = NetworkClients(net_config)
     if portal:
         network.portal = portal
     try:
-        return (await run(the_target, network.audit(the_target), only={check_id}))[check_id]
+        return await run(the_target, network.audit_session(the_target), only=only)
     finally:
         await network.close()
 
@@ -53,4 +66,4 @@ def codes(result):
     return [f.code for f in result.findings]
 
 
-__all__ = ["CHECKS", "codes", "config", "look", "target"]
+__all__ = ["CHECKS", "codes", "config", "look", "look_at_all", "target"]

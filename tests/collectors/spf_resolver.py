@@ -7,12 +7,15 @@ import dns.name
 import dns.rdata
 import dns.resolver
 
-from collectors.standards.spf import check_host
+from collectors.standards.spf.evaluation import check_host
 
 
 class TXT:
     def __init__(self, value):
-        self.strings = tuple(part if isinstance(part, bytes) else part.encode() for part in (value if isinstance(value, list) else [value]))
+        self.strings = tuple(
+            part if isinstance(part, bytes) else part.encode()
+            for part in (value if isinstance(value, list) else [value])
+        )
 
 
 def _rdata(rdtype, value):
@@ -24,7 +27,7 @@ def _rdata(rdtype, value):
 
 
 class Resolver:
-    """`zone`: {name: {type: [values] or an exception class}}; a name with None instead of types fails with a time-out."""
+    """`zone`: {name: {type: [values] or an exception class}}; a name with None times out."""
 
     def __init__(self, zone):
         self.zone = {name.lower(): types for name, types in zone.items()}
@@ -57,15 +60,31 @@ HOSTS = {
     "v6.test": {"AAAA": ["2001:db8::10"]},
     "far.test": {"A": ["198.51.100.1"], "AAAA": ["2001:db8:ffff::1"]},
     "slow.test": None,
-    "servfail.test": {"A": dns.resolver.NoNameservers, "TXT": dns.resolver.NoNameservers, "MX": dns.resolver.NoNameservers},
+    "servfail.test": {
+        "A": dns.resolver.NoNameservers,
+        "TXT": dns.resolver.NoNameservers,
+        "MX": dns.resolver.NoNameservers,
+    },
 }
 
 
-def check(zone, *, ip="192.0.2.10", domain="d.test", sender="user@d.test", helo="mail.d.test", receiver="unknown"):
+def check(
+    zone,
+    *,
+    ip="192.0.2.10",
+    domain="d.test",
+    sender="user@d.test",
+    helo="mail.d.test",
+    receiver="unknown",
+):
     """check_host() over a zone: a dict, or one record for d.test."""
     zone = zone if isinstance(zone, dict) else {"d.test": txt(zone)}
     resolver = Resolver({**HOSTS, **zone})
-    result = asyncio.run(check_host(ip=ip, domain=domain, sender=sender, helo=helo, resolver=resolver, receiver=receiver))
+    result = asyncio.run(
+        check_host(
+            ip=ip, domain=domain, sender=sender, helo=helo, resolver=resolver, receiver=receiver
+        )
+    )
     result.records["queries"] = resolver.queries  # for those who count
     assert len(resolver.queries) == result.queries <= 40
     return result

@@ -22,19 +22,31 @@ def refusal(text):
     return caught.value.message
 
 
-@pytest.mark.parametrize("text", ["EXAMPLE.com.", "example.com", " Example.COM ", "ｅｘａｍｐｌｅ．ｃｏｍ", "example。com"])
-def test_case_01_spellings_of_one_name_are_one_name(text):
+@pytest.mark.parametrize(
+    "text",
+    ["EXAMPLE.com.", "example.com", " Example.COM ", "ｅｘａｍｐｌｅ．ｃｏｍ", "example。com"],
+)
+def test_spellings_of_one_name_are_one_name(text):
+    """Case 1."""
     assert normalize_domain(text) == "example.com"
 
 
-def test_case_02_an_international_name_is_stored_as_its_alabel_and_shown_as_itself():
-    for text in ("bücher.example", "BÜCHER.example", "bu\u0308cher.example", "xn--bcher-kva.example", "XN--BCHER-KVA.Example."):
+def test_an_international_name_is_stored_as_its_alabel_and_shown_as_itself():
+    """Case 2."""
+    for text in (
+        "bücher.example",
+        "BÜCHER.example",
+        "bu\u0308cher.example",
+        "xn--bcher-kva.example",
+        "XN--BCHER-KVA.Example.",
+    ):
         assert normalize_domain(text) == "xn--bcher-kva.example"
     assert to_unicode("xn--bcher-kva.example") == "bücher.example"
     assert to_unicode("example.com") == "example.com"
 
 
-def test_case_02_a_label_that_does_not_decode_is_shown_as_it_is():
+def test_a_label_that_does_not_decode_is_shown_as_it_is():
+    """Case 2."""
     assert to_unicode("xn--a.xn--bcher-kva.example") == "xn--a.bücher.example"
 
 
@@ -54,17 +66,20 @@ def test_case_02_a_label_that_does_not_decode_is_shown_as_it_is():
         "127.0.0.1.",
     ],
 )
-def test_case_03_an_address_in_any_spelling_is_refused(text):
+def test_an_address_in_any_spelling_is_refused(text):
+    """Case 3."""
     assert "is an address" in refusal(text)
 
 
 @pytest.mark.parametrize("text", ["[::1]", "::1", "2001:db8::1", "::ffff:127.0.0.1"])
-def test_case_03_an_ipv6_address_is_refused(text):
+def test_an_ipv6_address_is_refused(text):
+    """Case 3."""
     assert refusal(text)
 
 
 @pytest.mark.parametrize("text", ["localhost", "intranet", "com"])
-def test_case_04_one_label_is_not_enough(text):
+def test_one_label_is_not_enough(text):
+    """Case 4."""
     assert "single part" in refusal(text)
 
 
@@ -82,11 +97,13 @@ def test_case_04_one_label_is_not_enough(text):
         "PRINTER.LOCAL.",
     ],
 )
-def test_case_04_names_that_live_inside_networks_are_refused(text):
+def test_names_that_live_inside_networks_are_refused(text):
+    """Case 4."""
     assert "reserved" in refusal(text)
 
 
-def test_case_04_test_is_allowed_and_a_reserved_word_elsewhere_too():
+def test_test_is_allowed_and_a_reserved_word_elsewhere_too():
+    """Case 4."""
     assert normalize_domain("kunde.test") == "kunde.test"
     assert normalize_domain("local.example.com") == "local.example.com"
     assert normalize_domain("mylocal.example") == "mylocal.example"
@@ -107,11 +124,13 @@ def test_case_04_test_is_allowed_and_a_reserved_word_elsewhere_too():
         "*.example.com",
     ],
 )
-def test_case_05_what_is_no_name_is_refused(text):
+def test_what_is_no_name_is_refused(text):
+    """Case 5."""
     assert refusal(text)
 
 
-def test_case_05_the_length_is_counted_as_dns_counts_it():
+def test_the_length_is_counted_as_dns_counts_it():
+    """Case 5."""
     fits = ".".join(["a" * 61] * 4) + ".test"  # 252
     assert len(fits) == 252
     assert normalize_domain(fits) == fits
@@ -132,12 +151,16 @@ def test_case_05_the_length_is_counted_as_dns_counts_it():
         "exa\u00a0mple.com",
     ],
 )
-def test_case_06_control_characters_and_blanks_inside_are_refused(text):
+def test_control_characters_and_blanks_inside_are_refused(text):
+    """Case 6."""
     assert not {"\0", "\r", "\n", "\t"}.intersection(refusal(text))
 
 
-@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\ufeff", "\u2066", "\u00ad", "\u2060", "\u200d", "\u200c"])
-def test_case_06_invisible_characters_are_refused(hidden):
+@pytest.mark.parametrize(
+    "hidden", ["\u202e", "\u200b", "\ufeff", "\u2066", "\u00ad", "\u2060", "\u200d", "\u200c"]
+)
+def test_invisible_characters_are_refused(hidden):
+    """Case 6."""
     assert refusal(f"exa{hidden}mple.com").isprintable()
 
 
@@ -159,17 +182,20 @@ def test_a_joiner_is_accepted_where_spelling_needs_it():
         "%65xample.com",
     ],
 )
-def test_case_07_an_address_of_something_is_not_a_domain(text):
+def test_an_address_of_something_is_not_a_domain(text):
+    """Case 7."""
     assert "give the name alone" in refusal(text)
 
 
 @pytest.mark.parametrize("text", ["co.uk", "github.io", "CO.UK.", "com.pt", "xn--55qx5d.cn"])
-def test_case_08_a_public_suffix_alone_is_refused(text):
+def test_a_public_suffix_alone_is_refused(text):
+    """Case 8."""
     assert "is a public suffix" in refusal(text)
     assert normalize_domain(f"kunde.{text}").startswith("kunde.")
 
 
-def test_case_09_a_lookalike_is_accepted_and_flagged():
+def test_a_lookalike_is_accepted_and_flagged():
+    """Case 9."""
     name = normalize_domain("раypal.com")
     assert name.startswith("xn--")
     assert is_mixed_script(name)
@@ -180,15 +206,22 @@ def test_case_09_a_lookalike_is_accepted_and_flagged():
 
 
 @pytest.mark.parametrize(
-    "text", ["a" * 10_000, "a." * 50_000, "ü." * 5_000, "-" * 100_000, "1." * 50_000, "\u0300" * 10_000, "xn--" * 2_500]
+    "text",
+    [
+        "a" * 10_000,
+        "a." * 50_000,
+        "ü." * 5_000,
+        "-" * 100_000,
+        "1." * 50_000,
+        "\u0300" * 10_000,
+        "xn--" * 2_500,
+    ],
 )
-def test_case_10_a_very_long_name_is_refused_at_once(text):
-    took = []
-    for _turn in range(3):  # the best of three: a machine that was busy with something else says nothing
-        started = time.monotonic()
-        assert len(refusal(text)) < 300
-        took.append(time.monotonic() - started)
-    assert min(took) < 0.05
+def test_a_very_long_name_is_refused_at_once(text):
+    """Case 10."""
+    started = time.thread_time()  # a machine that is busy with something else says nothing
+    assert len(refusal(text)) < 300
+    assert time.thread_time() - started < 0.05
 
 
 NAUGHTY = [
@@ -252,7 +285,8 @@ NAUGHTY = [
 
 
 @pytest.mark.parametrize("text", NAUGHTY)
-def test_case_11_naughty_strings_are_refused_or_become_a_name(text):
+def test_naughty_strings_are_refused_or_become_a_name(text):
+    """Case 11."""
     for candidate in (text, f"{text}.example", f"www.{text}.example.com"):
         try:
             name = normalize_domain(candidate)
@@ -265,11 +299,13 @@ def test_case_11_naughty_strings_are_refused_or_become_a_name(text):
 
 
 @pytest.mark.parametrize("thing", [None, 1, b"example.com", ["example.com"], {}])
-def test_case_11_what_is_no_text_is_refused(thing):
+def test_what_is_no_text_is_refused(thing):
+    """Case 11."""
     assert refusal(thing)
 
 
-def test_case_11_random_text_is_refused_or_becomes_a_name():
+def test_random_text_is_refused_or_becomes_a_name():
+    """Case 11."""
     dice = random.Random(46)
     pool = "abz-.019_ÄßσςЖא۱あ漢·・\u200d\u0300\u0308xn--\u3002\uff0e①"
     for _turn in range(3000):
@@ -305,7 +341,8 @@ def test_case_11_random_text_is_refused_or_becomes_a_name():
         ("a.\u05d0a.example", None),
     ],
 )
-def test_case_12_uts_46_vectors_are_refused_or_map_as_they_should(text, ascii_name):
+def test_uts_46_vectors_are_refused_or_map_as_they_should(text, ascii_name):
+    """Case 12."""
     if ascii_name is None:
         assert refusal(text)
     else:
@@ -314,7 +351,10 @@ def test_case_12_uts_46_vectors_are_refused_or_map_as_they_should(text, ascii_na
 
 def test_host_names_and_comparison():
     assert is_host_name("Mail.Example.com.")
-    assert not any(is_host_name(name) for name in ("mail", "a..b", "-a.b", "a_b.c", "", "a" * 64 + ".b", "a.b\n", "a" * 260))
+    assert not any(
+        is_host_name(name)
+        for name in ("mail", "a..b", "-a.b", "a_b.c", "", "a" * 64 + ".b", "a.b\n", "a" * 260)
+    )
     assert same_name("MX1.host.test.", "mx1.HOST.test")
     assert not same_name("mx1.host.test", "mx2.host.test")
 

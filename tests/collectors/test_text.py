@@ -1,4 +1,4 @@
-"""Sentences that remember how they were made, and untrusted text made visible, bounded and harmless."""
+"""Sentences that know their source, and untrusted text made safe to keep and to show."""
 
 import copy
 import json
@@ -8,7 +8,18 @@ from enum import StrEnum
 import pytest
 
 from collectors import text as module
-from collectors.text import MAX_ITEMS, MAX_TEXT, MAX_TOTAL, Text, _, clean, clean_json, fill, show_bytes
+from collectors.text import (
+    MAX_ITEMS,
+    MAX_TEXT,
+    MAX_TOTAL,
+    Text,
+    _,
+    clean,
+    clean_json,
+    fill,
+    rounded,
+    show_bytes,
+)
 
 # -- sentences
 
@@ -17,8 +28,14 @@ def test_it_fills_a_sentence_and_remembers_template_and_values():
     said = _("{host} has {count} records", host="mx.test", count=2)
     assert said == "mx.test has 2 records"
     assert isinstance(said, str)
-    assert (said.template, said.params) == ("{host} has {count} records", {"host": "mx.test", "count": 2})
-    assert said.source() == {"id": "{host} has {count} records", "params": {"host": "mx.test", "count": 2}}
+    assert (said.template, said.params) == (
+        "{host} has {count} records",
+        {"host": "mx.test", "count": 2},
+    )
+    assert said.source() == {
+        "id": "{host} has {count} records",
+        "params": {"host": "mx.test", "count": 2},
+    }
 
 
 def test_a_sentence_in_a_sentence_keeps_its_own_source():
@@ -26,7 +43,10 @@ def test_a_sentence_in_a_sentence_keeps_its_own_source():
     said = _("{host} takes none ({reason})", host="b.test", reason=inner)
     assert said == "b.test takes none (no record at a.test)"
     assert isinstance(said.params["reason"], Text)
-    assert said.source()["params"]["reason"] == {"id": "no record at {name}", "params": {"name": "a.test"}}
+    assert said.source()["params"]["reason"] == {
+        "id": "no record at {name}",
+        "params": {"name": "a.test"},
+    }
     assert json.loads(json.dumps(said.source())) == said.source()
 
 
@@ -36,7 +56,19 @@ def test_a_sentence_without_values_is_its_own_template():
 
 
 @pytest.mark.parametrize(
-    "value", ["{host}", "{0.__class__}", "{", "}", "{{host}}", "%s", "%(host)s", "{host.__init__.__globals__}", "{{7*7}}", "${7*7}"]
+    "value",
+    [
+        "{host}",
+        "{0.__class__}",
+        "{",
+        "}",
+        "{{host}}",
+        "%s",
+        "%(host)s",
+        "{host.__init__.__globals__}",
+        "{{7*7}}",
+        "${7*7}",
+    ],
 )
 def test_a_value_with_braces_is_never_interpreted(value):
     said = _("{a} and {host}", a=value, host="h.test")
@@ -76,7 +108,12 @@ def test_values_that_are_no_text_become_one_and_numbers_stay():
 def test_a_sentence_survives_copying_and_pickling():
     said = _("{a}: {b}", a="{ }} {x}", b=_("in {c}", c=3))
     for again in (copy.copy(said), copy.deepcopy(said), pickle.loads(pickle.dumps(said))):
-        assert (again, again.template, again.params, again.source()) == (said, said.template, said.params, said.source())
+        assert (again, again.template, again.params, again.source()) == (
+            said,
+            said.template,
+            said.params,
+            said.source(),
+        )
 
 
 # -- untrusted text
@@ -101,13 +138,25 @@ def test_a_sentence_survives_copying_and_pickling():
         ("none\u0378", "none\\u0378"),
     ],
 )
-def test_case_164_what_cannot_be_seen_is_shown_as_an_escape(text, shown):
+def test_what_cannot_be_seen_is_shown_as_an_escape(text, shown):
+    """Case 164."""
     assert clean(text) == shown
     clean(text).encode()  # a lone surrogate could not be
 
 
 @pytest.mark.parametrize(
-    "text", ["plain", "", "ção é ã", "食狮.中国", "emoji 🙂", "<script>alert(1)</script>", 'quo"te', "back\\slash", "a b"]
+    "text",
+    [
+        "plain",
+        "",
+        "ção é ã",
+        "食狮.中国",
+        "emoji 🙂",
+        "<script>alert(1)</script>",
+        'quo"te',
+        "back\\slash",
+        "a b",
+    ],
 )
 def test_what_can_be_seen_stays_as_it_is(text):
     assert clean(text) == text
@@ -135,7 +184,8 @@ def test_cleaning_twice_is_cleaning_once():
     assert clean(once) == once
 
 
-def test_case_31_bytes_outside_printable_ascii_are_shown_escaped():
+def test_bytes_outside_printable_ascii_are_shown_escaped():
+    """Case 31."""
     assert show_bytes(b"\xff\x00\xfe ok~\x7f\n") == "\\xff\\x00\\xfe ok~\\x7f\\x0a"
 
 
@@ -147,9 +197,25 @@ class Colour(StrEnum):
 
 
 def test_evidence_becomes_plain_json():
-    value = {"s": {"b", "a"}, "t": (1, 2.5, None, True), "b": b"\xff", "e": Colour.RED, "x": _("{n}", n=1), 5: "key", "o": object}
+    value = {
+        "s": {"b", "a"},
+        "t": (1, 2.5, None, True),
+        "b": b"\xff",
+        "e": Colour.RED,
+        "x": _("{n}", n=1),
+        5: "key",
+        "o": object,
+    }
     got = clean_json(value)
-    assert got == {"s": ["a", "b"], "t": [1, 2.5, None, True], "b": "\\xff", "e": "red", "x": "1", "5": "key", "o": "<class 'object'>"}
+    assert got == {
+        "s": ["a", "b"],
+        "t": [1, 2.5, None, True],
+        "b": "\\xff",
+        "e": "red",
+        "x": "1",
+        "5": "key",
+        "o": "<class 'object'>",
+    }
     assert {type(got["x"]), type(got["e"])} == {str}
     assert json.loads(json.dumps(got, allow_nan=False)) == got
 
@@ -161,16 +227,26 @@ def test_a_number_that_json_does_not_have_is_shown_as_text(number):
 
 
 def test_evidence_is_cleaned_in_keys_and_values():
-    assert clean_json({"a\x00": ["\u202e", {"\n": "\x1b"}]}) == {"a\\x00": ["\\u202e", {"\\n": "\\x1b"}]}
+    assert clean_json({"a\x00": ["\u202e", {"\n": "\x1b"}]}) == {
+        "a\\x00": ["\\u202e", {"\\n": "\\x1b"}]
+    }
 
 
-def test_case_33_a_long_value_in_evidence_is_cut_with_its_full_length():
+def test_a_long_value_in_evidence_is_cut_with_its_full_length():
+    """Case 33."""
     assert clean_json({"txt": b"a" * 60_000})["txt"].endswith("a… [cut, 60000 characters in all]")
     assert len(clean_json({"k" * 1000: 1}).popitem()[0]) < 300
 
 
-def test_case_34_long_lists_and_mappings_are_cut_and_say_so():
-    got = clean_json({"list": list(range(2000)), "map": {str(i): i for i in range(300)}, "whole": list(range(MAX_ITEMS))})
+def test_long_lists_and_mappings_are_cut_and_say_so():
+    """Case 34."""
+    got = clean_json(
+        {
+            "list": list(range(2000)),
+            "map": {str(i): i for i in range(300)},
+            "whole": list(range(MAX_ITEMS)),
+        }
+    )
     assert (len(got["list"]), got["list"][-1]) == (MAX_ITEMS + 1, "… 1800 more")
     assert (len(got["map"]), got["map"]["…"]) == (MAX_ITEMS + 1, "100 more")
     assert got["whole"] == list(range(MAX_ITEMS))
@@ -195,3 +271,11 @@ def test_the_whole_of_the_evidence_is_bounded(monkeypatch):
     assert "… [left out]" in shown
     monkeypatch.setattr(module, "MAX_TOTAL", 5)
     assert clean_json(["abc", "def", "ghi", 1, None]) == ["abc", "def", "… [left out]", 1, None]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(8.98, "9"), (8.01, "9"), (8.0, "8"), (1.2, "2"), (1.0, "1"), (0.87, "0.9"), (0.7, "0.7")],
+)
+def test_seconds_are_rounded_up_so_that_a_sentence_stays_the_same(seconds, said):
+    assert rounded(seconds) == said

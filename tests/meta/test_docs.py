@@ -10,7 +10,11 @@ def settings_read():
     """Every environment variable that the settings read."""
     text = (ROOT / "ligbox" / "settings.py").read_text()
     return set(
-        re.findall(r'(?:read\("\w+", |dns_servers\(|networks\(|secret_key\(|fernet_keys\(|queue_address\(|contact\()"([A-Z_]+)"', text)
+        re.findall(
+            r'(?:read\(\s*"\w+",|dns_servers\(|host_names\(|block_lists\(|networks\(|secret_key\(|fernet_keys\(|queue_address\(|'
+            r'contact\(|site_url\(|mail_server\(|mail_address\(|schemes\()\s*"([A-Z_]+)"',
+            text,
+        )
     )
 
 
@@ -38,12 +42,25 @@ def test_links_between_the_docs_lead_somewhere():
 def test_nothing_in_the_repository_names_a_machine_or_an_index():
     import subprocess
 
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    files = (
+        subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+        .stdout.decode()
+        .split("\0")
+    )
     for name in filter(None, files):
         path = ROOT / name
         if path.suffix in (".png", ".mo") or not path.is_file():
             continue
         for line in path.read_text(errors="replace").splitlines():
-            assert not re.search(r"(?<![\w.}/])/(?:work|root|farm)/[a-z.]", line), f"{name}: {line.strip()[:100]}"
+            assert not re.search(r"(?<![\w.}/])/(?:work|root|farm)/[a-z.]", line), (
+                f"{name}: {line.strip()[:100]}"
+            )
             if name.startswith("requirements"):
                 assert not re.match(r"\s*(--(extra-)?index-url|--find-links|-i http)", line), name
+
+
+def test_every_path_in_the_developers_page_exists():
+    text = (ROOT / "docs/development.md").read_text()
+    roots = r"(?:audit|collectors|ligbox|tests|scripts|docs|bench)"
+    for path in re.findall(rf"`({roots}/[\w/.]+)`", text):
+        assert (ROOT / path).exists(), path

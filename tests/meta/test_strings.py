@@ -2,7 +2,7 @@
 
 import ast
 
-from .source import ROOT, called
+from tests.meta.source import ROOT, called
 
 
 def test_no_sentence_hides_in_an_f_string():
@@ -11,4 +11,6 @@ def test_no_sentence_hides_in_an_f_string():
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.JoinedStr):
                     calls = {called(n) for n in ast.walk(node) if isinstance(n, ast.Call)}
-                    assert not calls & {"_", "gettext", "pgettext", "ngettext"}, f"{path}:{node.lineno}"
+                    assert not calls & {"_", "gettext", "pgettext", "ngettext"}, (
+                        f"{path}:{node.lineno}"
+                    )

@@ -1,0 +1,1 @@
+"""Who may ask, and how often: shared by all faces, which never import each other."""

@@ -1,0 +1,1 @@
+"""The REST API: authorise, fetch, one call, respond."""

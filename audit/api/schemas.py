@@ -1,0 +1,391 @@
+"""The shapes of the API. An operation returns rows or plain data, and its answer is read from that
+through the schema it names: only what stands here is ever sent.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from ninja import Schema
+from pydantic import BeforeValidator, Field, StringConstraints, create_model
+
+from audit.models import AuditDomain, CheckTransition, Incident
+from audit.models.domains import DomainStatus
+from audit.reading import changes
+from audit.reading.filters import FILTERS, SEARCHED, Filter
+from audit.reading.incident_list import STATES
+from audit.results.scoring import max_score
+from audit.results.translate import translate
+from collectors.registry import CHECKS, core_checks
+from collectors.server.card import CARD
+
+CheckId = Literal[tuple(CHECKS)]
+CoreCheckId = Literal[tuple(core_checks())]
+RowId = Literal[tuple(CARD)]
+CheckStatus = Literal["ok", "warn", "fail", "unknown"]
+DomainState = Literal[tuple(DomainStatus.values)]
+Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
+Count = Annotated[int, Field(ge=0)]
+DomainText = Annotated[str, StringConstraints(max_length=1000)]
+SearchText = Annotated[str, StringConstraints(max_length=253)]
+TextOrNone = Annotated[str | None, BeforeValidator(lambda text: text or None)]
+
+# -- what is asked
+
+
+class Page(Schema):
+    limit: int = Field(60, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(
+        None, max_length=2000, description="`next_cursor` of the page before; opaque."
+    )
+
+
+def _parameter(entry: Filter) -> Any:
+    """A filter as pydantic declares a field."""
+    kind: Any = Id if entry.kind is int else SearchText
+    if entry.values:
+        kind = Literal.__getitem__(entry.values)
+    examples = ["cliente"] if kind is SearchText else None
+    about = Field(entry.default or None, description=entry.description, examples=examples)
+    return (kind if entry.default else kind | None), about
+
+
+if TYPE_CHECKING:
+    OverviewQuery = Page
+else:
+    _parameters = {name: _parameter(entry) for name, entry in FILTERS.items()}
+    OverviewQuery = create_model("OverviewQuery", __base__=Page, **_parameters)
+
+
+class IncidentsQuery(Page):
+    tenant: Id | None = Field(None, description="Only what touches this tenant.")
+    state: Literal[STATES] = Field("open", description="Those that are open, closed, or all.")
+
+
+class HistoryQuery(Page):
+    domain: DomainText | None = Field(None, description="Only this domain.")
+    check_id: CheckId | None = Field(None, description="Only this check.")
+
+
+class DomainsQuery(Page):
+    q: str | None = Field(None, max_length=253, description=SEARCHED)
+
+
+class DomainIn(Schema):
+    """A domain to register."""
+
+    domain: DomainText = Field(
+        description="With or without accents; stored as its A-label.", examples=["cliente.pt"]
+    )
+    dkim_selectors: list[Annotated[str, StringConstraints(max_length=190)]] = Field(
+        [], max_length=20, description="Instead of the tenant's selectors.", examples=[["s2026"]]
+    )
+
+
+class EventData(Schema):
+    domain: str | None = Field(None, examples=["cliente.pt"])
+    account: str | None = Field(
+        None,
+        description="Its domain counts where `domain` is missing.",
+        examples=["ana@cliente.pt"],
+    )
+
+
+class Event(Schema):
+    """An event of a portal; what else it holds is kept."""
+
+    type: str = Field(min_length=1, max_length=100, examples=["account.created"])
+    timestamp: str | None = None
+    data: EventData | None = None
+
+
+# -- what is answered
+
+
+class ErrorSchema(Schema):
+    where: str = Field(alias="in", description="`query`, `path`, `body` or `header`.")
+    name: str
+    code: str = Field(description="Stable, for programs.")
+    message: str
+
+
+class ProblemDetails(Schema):
+    """RFC 9457."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(ge=400, le=599, examples=[404])
+    detail: str = Field(description="One sentence for people.")
+    errors: list[ErrorSchema] | None = Field(None, description="Which inputs are meant.")
+
+
+class TenantRefSchema(Schema):
+    id: Id
+    name: str
+
+
+class CountsSchema(Schema):
+    domains: Count
+    healthy: Count
+    warning: Count
+    critical: Count
+    unknown: Count
+    stale: Count
+
+
+class TenantCountsSchema(CountsSchema, TenantRefSchema):
+    """Of one tenant."""
+
+
+class Worker(Schema):
+    alive: bool = Field(description="A worker was seen in the last 30 seconds.")
+    last_seen: datetime | None
+    queued: Count = Field(
+        description="Domains that are due and not begun, of those that you may see."
+    )
+    resolver_down_since: datetime | None = Field(
+        description="Our own resolver does not answer since then."
+    )
+    overdue_since: datetime | None = Field(
+        description="A domain has been due since then, for longer than two intervals."
+    )
+
+
+class ReasonSchema(Schema):
+    """Why a domain is not healthy, the one reason that a line has room for."""
+
+    check_id: str = Field(description="Empty where none of the domain's own checks is the cause.")
+    code: str = Field(examples=["spf_sender_not_authorised"])
+    title: str = Field(examples=["SPF"])
+    words: str = Field(examples=["our server is not authorised"])
+    severity: Literal["warn", "fail", "unknown"]
+    owner: Literal["customer", "host", "measurement"]
+    since: datetime | None
+    waits: list[str] = Field(description="The names of the checks that wait for it.")
+
+
+class CardSchema(Schema):
+    tenant_id: Id
+    tenant: str
+    domain: str = Field(examples=["cliente.pt"])
+    unicode: str = Field(description="The name as people write it.")
+    score: Count
+    max_score: Count
+    status: DomainState
+    stale: bool = Field(description="The last audit is older than twice the interval.")
+    last_audit: datetime | None
+    queued: bool = Field(description="Somebody waits for an audit of it.")
+    failing: list[CoreCheckId] = Field(description="The checks that are not ok.")
+    checks: dict[str, CheckStatus]
+    reason: ReasonSchema | None = Field(description="In your language; null: nothing is wrong.")
+
+
+class OverviewSchema(Schema):
+    generated_at: datetime
+    interval_seconds: Count
+    worker: Worker
+    summary: CountsSchema = Field(description="All domains that you may see, whatever the filters.")
+    groups: dict[str, Count] = Field(
+        description="How many of them are in each `group`, and `covered`: only under shared causes."
+    )
+    tenants: list[TenantCountsSchema]
+    cards: list[CardSchema]
+    next_cursor: str | None
+
+
+class RecordSchema(Schema):
+    type: str
+    name: str
+    value: str
+    action: Literal["add", "replace", "remove"]
+    current: str | None = Field(description="What is published now.")
+
+
+class FixSchema(Schema):
+    text: str
+    records: list[RecordSchema] = Field(description="Exactly what to publish.")
+
+
+class CauseSchema(Schema):
+    """A finding: of which check (or which of the tenant's own settings), and its code."""
+
+    check_id: str
+    code: str
+
+
+class FindingSchema(Schema):
+    code: str = Field(description="Stable, for programs.")
+    severity: Literal["info", "warn", "fail", "unknown"]
+    message: str
+    owner: Literal["customer", "host", "measurement"]
+    fix: FixSchema | None
+    because: CauseSchema | None = Field(
+        description="The finding that this one follows from; cured with it."
+    )
+
+
+class ConclusiveSchema(Schema):
+    status: Literal["ok", "warn", "fail"]
+    at: datetime
+
+
+class CheckSchema(Schema):
+    check_id: CheckId
+    title: str
+    status: CheckStatus
+    message: str
+    findings: list[FindingSchema]
+    evidence: dict[str, Any] = Field(description="What was seen.")
+    checked_at: datetime | None
+    since: datetime | None = Field(description="When the present status began.")
+    last_ok_at: datetime | None
+    last_conclusive: ConclusiveSchema | None = Field(
+        description="The last answer that was not unknown."
+    )
+    duration_ms: Count | None
+
+
+class ScorecardSchema(Schema):
+    tenant: TenantRefSchema
+    domain: str
+    unicode: str
+    score: Count
+    max_score: Count
+    status: DomainState
+    stale: bool
+    last_audit: datetime | None
+    next_audit: datetime | None
+    checks: list[CheckSchema]
+    advisory: list[CheckSchema] = Field(description="Shown and never scored.")
+
+
+class ServerRowSchema(CheckSchema):
+    check_id: RowId  # type: ignore[assignment] # of another list
+    status: Literal["ok", "warn", "fail", "unknown", "off"]  # type: ignore[assignment] # one more
+
+
+class ServerSchema(Schema):
+    """The server card of a tenant."""
+
+    tenant: TenantRefSchema
+    status: CheckStatus = Field(description="Of the worst row that is not off.")
+    stale: bool = Field(description="It was last judged longer ago than twice the interval.")
+    last_audit: datetime | None
+    next_audit: datetime | None
+    checks: list[ServerRowSchema]
+
+
+class RunAccepted(Schema):
+    run_id: Id
+    status: Literal["queued"]
+    domains: Count
+    already_queued: bool = Field(description="It had been asked for before and has not begun.")
+    status_url: str = Field(examples=["/api/v1/audit/runs/17"])
+
+
+class Run(Schema):
+    """Of an AuditRun."""
+
+    run_id: Id = Field(validation_alias="pk")
+    status: Literal["queued", "running", "done", "failed"] = Field(validation_alias="state")
+    domains: Count
+    done: Count
+    failed: Count
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Transition(Schema):
+    """Of a CheckTransition with its domain."""
+
+    domain: str = Field(validation_alias="domain.domain")
+    unicode: str = Field(validation_alias="domain.unicode")
+    check_id: str
+    from_status: TextOrNone = Field(
+        serialization_alias="from", description="null: the first answer."
+    )
+    to_status: str = Field(serialization_alias="to")
+    at: datetime
+    message: str
+    changes: list[str] = Field(description="What changed, in sentences for people.")
+    evidence_before: dict[str, Any] = Field(description="Of the evidence what only was before.")
+    evidence_after: dict[str, Any]
+
+    @staticmethod
+    def resolve_message(row: CheckTransition) -> str:
+        """In the language of whoever asks."""
+        return translate(row.message_source, row.message)
+
+    @staticmethod
+    def resolve_changes(row: CheckTransition) -> list[str]:
+        """Of the domain's tenant, so that our own changes are told apart."""
+        return changes.of_transition(row, changes.own_names_of(row.domain.tenant))
+
+
+class History(Schema):
+    transitions: list[Transition]
+    next_cursor: str | None
+
+
+class IncidentRow(Schema):
+    """Of an Incident with its tenant."""
+
+    id: Id
+    kind: Literal[tuple(Incident.Kind.values)]  # type: ignore[misc]
+    tenant_id: Id | None = Field(description="null: of several tenants, or of none.")
+    check_id: TextOrNone = Field(description="A check, or a row of the server card.")
+    code: TextOrNone = Field(description="The finding.")
+    subject: TextOrNone = Field(description="The host, address or certificate that they share.")
+    message: str
+    owner: Literal["customer", "host", "measurement"]
+    severity: Literal["info", "warn", "fail", "unknown"]
+    state: Literal["open", "known", "closed"]
+    opened_at: datetime = Field(description="When its first sign was seen.")
+    confirmed_at: datetime
+    closed_at: datetime | None
+    merged_into: Id | None = Field(
+        validation_alias="merged_into_id", description="Closed as it goes on in that one."
+    )
+    domains_now: Count
+    domains_most: Count
+
+    @staticmethod
+    def resolve_message(row: Incident) -> str:
+        """In the language of whoever asks."""
+        return translate(row.message_source, row.message)
+
+
+class Incidents(Schema):
+    incidents: list[IncidentRow]
+    next_cursor: str | None
+
+
+class Domain(Schema):
+    """Of an AuditDomain with its tenant."""
+
+    tenant_id: Id
+    domain: str
+    unicode: str
+    source: Literal["onboarding", "manual", "import", "api"]
+    dkim_selectors: list[str]
+    enabled: bool
+    score: Count
+    max_score: Count
+    status: DomainState
+    stale: bool
+    last_audit: datetime | None = Field(validation_alias="last_audit_at")
+    next_audit: datetime | None = Field(validation_alias="next_regular_at")
+    created_at: datetime
+
+    @staticmethod
+    def resolve_max_score(_row: AuditDomain) -> int:
+        """The same for every domain."""
+        return max_score()
+
+
+class Domains(Schema):
+    domains: list[Domain]
+    next_cursor: str | None
+
+
+class Receipt(Schema):
+    status: Literal["accepted", "duplicate"]

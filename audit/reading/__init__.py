@@ -1,0 +1,1 @@
+"""What is kept, as plain data for the API and the pages; nothing is written."""

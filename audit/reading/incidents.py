@@ -1,0 +1,135 @@
+"""Incidents as plain data: what is open, in words, worst and widest first."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import TypedDict
+
+from django.db.models import Case, Count, IntegerField, Q, Value, When, Window
+from django.utils.translation import gettext as _
+
+from audit.models import Incident, IncidentDomain, ServerTransition
+from audit.reading.reason import short_name, words_of
+from audit.results.translate import translate
+from collectors.base import Severity
+from collectors.registry import CHECKS
+
+SHOWN = 3  # on the overview
+STEPS = 50  # of an incident that its page shows
+SHARED = [kind for kind in Incident.Kind.values if kind != Incident.Kind.CHECK]
+MEASURING = (Incident.Kind.PORTAL, Incident.Kind.RESOLVER)
+
+
+class ShownIncident(TypedDict):
+    """An incident. `words`: its cause; `message`: the whole sentence; `owner`: who must act."""
+
+    id: int
+    kind: str
+    tenant_id: int | None
+    tenant: str
+    check_id: str
+    words: str
+    message: str
+    severity: str
+    owner: str
+    opened_at: datetime
+    closed_at: datetime | None
+    domains_now: int
+    domains_most: int
+    measuring: bool
+
+
+def open_shared(tenant: int | None = None) -> tuple[list[ShownIncident], int]:
+    """The open incidents that several domains share or that keep us from measuring, SHOWN of them
+    at most, and how many there are. `tenant`: what touches this one. One query.
+    """
+    rows = Incident.objects.filter(closed_at=None, kind__in=SHARED)
+    if tenant is not None:
+        rows = rows.filter(Q(tenant=tenant) | Q(tenant=None))
+    worst = Case(
+        *(When(severity=s.value, then=Value(n)) for n, s in enumerate(_WORST)),
+        default=Value(len(_WORST)),
+        output_field=IntegerField(),
+    )
+    found = rows.select_related("tenant").annotate(all=Window(Count("pk")), worst=worst)
+    shown = list(found.order_by("worst", "-domains_now", "-opened_at", "pk")[:SHOWN])
+    return [shown_incident(i) for i in shown], shown[0].all if shown else 0  # type: ignore[attr-defined]
+
+
+_WORST = (Severity.FAIL, Severity.WARN, Severity.UNKNOWN)
+
+
+def causes_of(domains: Collection[int]) -> dict[int, str]:
+    """{domain id: the shared cause that it is under now, in words}; one query, none without any."""
+    if not domains:
+        return {}
+    members = IncidentDomain.objects.filter(
+        domain__in=domains, left_at=None, incident__kind__in=SHARED
+    )
+    found = members.select_related("incident__tenant").order_by("-incident__domains_now", "pk")
+    words: dict[int, str] = {}
+    for member in found:
+        words.setdefault(member.domain_id, cause_in_words(member.incident))
+    return words
+
+
+def cause_in_words(incident: Incident) -> str:
+    """`VM112: nginx refuses its configuration`, `ns1.dns.test: name servers do not answer`."""
+    words = words_of(incident.code, translate(incident.message_source, incident.message))
+    if incident.kind == Incident.Kind.RESOLVER:
+        return words or _("our resolver does not work")
+    about = incident.subject
+    if incident.tenant and incident.kind in (Incident.Kind.SERVER, Incident.Kind.PORTAL):
+        about = incident.tenant.name
+    if incident.kind == Incident.Kind.CHECK and incident.check_id in CHECKS:
+        words = f"{short_name(incident.check_id)}: {words}"
+    return f"{about}: {words}" if about else words
+
+
+def shown_incident(incident: Incident) -> ShownIncident:
+    """An incident with its sentences in the reader's language; its tenant is read with it."""
+    return {
+        "id": incident.pk,
+        "kind": incident.kind,
+        "tenant_id": incident.tenant_id,
+        "tenant": incident.tenant.name if incident.tenant else "",
+        "check_id": incident.check_id,
+        "words": cause_in_words(incident),
+        "message": translate(incident.message_source, incident.message),
+        "severity": incident.severity,
+        "owner": incident.owner,
+        "opened_at": incident.opened_at,
+        "closed_at": incident.closed_at,
+        "domains_now": incident.domains_now,
+        "domains_most": incident.domains_most,
+        "measuring": incident.kind in MEASURING or incident.severity == Severity.UNKNOWN,
+    }
+
+
+class Step(TypedDict):
+    """A step of an incident. `status`: what a row of the server card became, else ''."""
+
+    at: datetime
+    words: str
+    status: str
+
+
+def timeline(incident: Incident) -> list[Step]:
+    """How an incident went, newest first: first seen, confirmed, closed, and the changes of its row
+    of the server card, the last STEPS. One query at most.
+    """
+    steps: list[Step] = [
+        {"at": incident.opened_at, "words": _("first seen"), "status": ""},
+        {"at": incident.confirmed_at, "words": _("confirmed"), "status": ""},
+    ]
+    if incident.kind == Incident.Kind.SERVER:
+        changes = ServerTransition.objects.filter(
+            tenant=incident.tenant_id, check_id=incident.check_id, at__gte=incident.opened_at
+        )
+        if incident.closed_at:
+            changes = changes.filter(at__lte=incident.closed_at)
+        for change in changes.order_by("-at", "-id")[:STEPS]:
+            words = translate(change.message_source, change.message)
+            steps.append({"at": change.at, "words": words, "status": change.to_status})
+    if incident.closed_at:
+        steps.append({"at": incident.closed_at, "words": _("closed"), "status": ""})
+    return sorted(steps, key=lambda step: step["at"], reverse=True)

@@ -1,0 +1,1 @@
+"""What an audit found becomes rows here, and nowhere else; nothing is looked at."""

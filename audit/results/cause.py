@@ -1,0 +1,171 @@
+"""What a trouble of a domain comes from: the place where it is one incident with all that share it.
+
+Pure: by the findings and the evidence of one audit.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from audit.models import Incident
+from collectors.base import CheckResult, Finding, Severity, Status
+from collectors.causes import OF_THE_SERVER
+from collectors.server.own_names import ROWS
+from collectors.stored import Evidence
+
+Kind = Incident.Kind
+WRONG = (Status.WARN, Status.FAIL)
+SHARED_BY = 3  # domains with the same thing and the same kind of fault make it the cause
+
+# What a portal's row may say although domains are measured through it.
+MEASURED = {"server_clock_off"}
+
+# What we measure through, by the codes that say that it is away; and the checks that, where they
+# are answered, say that it is not.
+AWAY = {
+    "portal_timeout": Kind.PORTAL,
+    "portal_unreachable": Kind.PORTAL,
+    "portal_auth": Kind.PORTAL,
+    "portal_error": Kind.PORTAL,
+    "portal_bad_response": Kind.PORTAL,
+    "portal_busy": Kind.PORTAL,
+    "resolver_down": Kind.RESOLVER,
+    "dns_unreachable": Kind.RESOLVER,
+}
+ANSWERS = {
+    Kind.PORTAL: ("carbonio", "nginx_vhost"),
+    Kind.RESOLVER: ("dns_mx", "dns_spf", "dns_dkim", "dns_dmarc"),
+}
+
+_NO_ANSWER = {
+    "webmail_bad_response",
+    "webmail_host_unreachable",
+    "webmail_refused",
+    "webmail_reset",
+    "webmail_timeout",
+}
+_NO_SERVICE = {502, 503, 504}  # statuses of a proxy that has nothing behind it
+_MAIL_HOST = {"mx_target_is_cname", "mx_target_private", "mx_target_unresolvable"}
+# faults of the very certificate, whichever name it is served for
+_CERTIFICATE = {
+    "cert_about_to_expire",
+    "cert_chain_incomplete",
+    "cert_expired",
+    "cert_name_mismatch",
+    "cert_not_lets_encrypt",
+    "cert_not_yet_valid",
+    "cert_renewal_overdue",
+    "cert_self_signed",
+    "cert_staging",
+    "cert_untrusted",
+    "cert_weak_key",
+}
+
+
+class Place(NamedTuple):
+    """Where a trouble belongs: `kind` and `key` of its incident; `subject`: what it is about."""
+
+    kind: Incident.Kind
+    key: str
+    subject: str = ""
+
+
+class Cause(NamedTuple):
+    """The cause of a trouble: its place, and where it belongs instead once several share it."""
+
+    place: Place
+    check_id: str
+    finding: Finding
+    shared: Place | None = None
+
+    def belongs_to(self, kind: str, key: str) -> bool:
+        """Whether an incident of that kind and key is one of this cause."""
+        return any(p and (p.kind, p.key) == (kind, key) for p in (self.place, self.shared))
+
+
+def cause_of(
+    domain_id: int, tenant_id: int, check_id: str, results: Mapping[str, CheckResult]
+) -> Cause | None:
+    """The cause of the worst finding of a check that is not ok; None for one that has none.
+
+    A finding that follows from another is followed to it, within this audit.
+    """
+    finding = _worst(results[check_id])
+    for _step in results:  # a chain is no longer than the checks, even if it were a circle
+        if finding is None or (because := finding.because) is None:
+            break
+        if because.check_id.startswith("server_") or because.check_id in ROWS:
+            return _server(tenant_id, because.check_id, finding)
+        check_id = because.check_id
+        seen = results[check_id].findings if check_id in results else ()
+        found = next((f for f in seen if f.code == because.code), None)
+        if found is None:
+            break
+        finding = found
+    if finding is None:
+        return None
+    if on_server := OF_THE_SERVER.get((check_id, finding.code)):
+        return _server(tenant_id, on_server.check_id, finding)
+    place = Place(Kind.CHECK, f"{domain_id}:{check_id}")
+    evidence = results[check_id].evidence if check_id in results else {}
+    return Cause(place, check_id, finding, _shared(finding, evidence))
+
+
+def server_place(tenant_id: int, row: str) -> Place:
+    """Where a row of a tenant's server card belongs. A portal that does not answer is one cause,
+    whether the card says so or the domains that could not be measured."""
+    if row == "server_portal":
+        return Place(Kind.PORTAL, str(tenant_id))
+    return Place(Kind.SERVER, f"{tenant_id}:{row}", row)
+
+
+def away(results: Mapping[str, CheckResult]) -> dict[Incident.Kind, tuple[str, Finding]]:
+    """{what we measure through and did not reach: the check and the finding that say so}."""
+    found: dict[Incident.Kind, tuple[str, Finding]] = {}
+    for check_id, result in results.items():
+        if result.status == Status.UNKNOWN:
+            for finding in result.findings:
+                if finding.severity == Severity.UNKNOWN and (kind := AWAY.get(finding.code)):
+                    found.setdefault(kind, (check_id, finding))
+    return found
+
+
+def away_place(kind: Incident.Kind, tenant_id: int) -> Place:
+    """Where what is not measured through the portal, or our resolver, belongs."""
+    return Place(kind, str(tenant_id) if kind == Kind.PORTAL else "resolver")
+
+
+def _server(tenant_id: int, row: str, finding: Finding) -> Cause:
+    return Cause(server_place(tenant_id, row), row, finding)
+
+
+def _worst(result: CheckResult) -> Finding | None:
+    """The first of the worst: findings stand in that order."""
+    finding = result.findings[0] if result.findings else None
+    return finding if finding and finding.severity in (Severity.WARN, Severity.FAIL) else None
+
+
+def _shared(finding: Finding, evidence: Evidence) -> Place | None:
+    """What other domains may share and that explains such a finding."""
+    code = finding.code
+    no_service = code == "webmail_status" and finding.message.params.get("status") in _NO_SERVICE
+    if code in _NO_ANSWER or no_service:
+        return _thing(Kind.ADDRESS, ", ".join(sorted(evidence.get("addresses") or ())))
+    if code in _MAIL_HOST:
+        return _thing(Kind.MAIL_HOST, _broken_host(evidence))
+    if code in _CERTIFICATE:
+        served = (evidence.get("served") or {}).get("certificate") or {}
+        return _thing(Kind.CERTIFICATE, served.get("sha256") or "")
+    return None
+
+
+def _broken_host(evidence: Evidence) -> str:
+    """The first of the exchanges that leads nowhere, or is an alias."""
+    for exchange in evidence.get("exchanges") or ():
+        addresses = set(exchange.get("addresses") or ())
+        if exchange.get("alias_of") or not addresses - set(exchange.get("unreachable") or ()):
+            return str(exchange.get("host") or "")
+    return ""
+
+
+def _thing(kind: Incident.Kind, name: str) -> Place | None:
+    return Place(kind, name[:300], name[:255]) if name else None

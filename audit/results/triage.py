@@ -1,0 +1,140 @@
+"""In which groups an operator looks for a domain: the one place that computes them for its row.
+
+`needs_*` are by its stored findings (`check_rows`). The others follow from the statuses of its
+checks, the incidents that it is part of, and what somebody has waived.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from django.conf import settings
+
+from audit.models import AuditCheck, AuditDomain, Incident, IncidentDomain
+from audit.models.domains import DomainStatus
+from audit.results import domain_rows, waived
+from audit.results.cause import ANSWERS
+from audit.results.confirmation import is_away
+from collectors.base import Status
+from collectors.registry import core_checks
+
+CORE = frozenset(core_checks())
+
+
+class Member(NamedTuple):
+    """An open incident that a check of a domain is part of."""
+
+    incident_id: int
+    kind: str
+    key: str
+    since: datetime
+    known: bool
+
+    @property
+    def is_shared(self) -> bool:
+        return self.kind != Incident.Kind.CHECK
+
+    @property
+    def cause(self) -> str:
+        """The check that an incident of one domain is about; others may follow from it."""
+        return "" if self.is_shared else self.key.rpartition(":")[2]
+
+
+Members = dict[str, Member]  # by check, or by what we measure through
+
+
+def members_of(domain_ids: Collection[int]) -> dict[int, Members]:
+    """`{domain id: {check id: the open incident that it is part of}}`."""
+    found: dict[int, Members] = {pk: {} for pk in domain_ids}
+    if not found:
+        return found
+    rows = IncidentDomain.objects.filter(domain__in=found, left_at=None).order_by()
+    for pk, check_id, *member in rows.values_list(
+        "domain_id", "check_id",
+        "incident_id", "incident__kind", "incident__key", "since", "incident__known",
+    ):  # fmt: skip
+        found[pk][check_id] = Member(*member)  # type: ignore[arg-type] # these five
+    return found
+
+
+def take_columns(
+    row: AuditDomain,
+    statuses: Mapping[str, str],
+    members: Members,
+    waived_checks: Collection[str],
+    now: datetime,
+) -> None:
+    """Set the row's columns. `statuses`: of all its checks; `waived_checks`: those of which all
+    that is wrong is waived; what follows from one of them is known too."""
+    waived_checks = {
+        *waived_checks,
+        *(c for c, member in members.items() if member.cause in waived_checks),
+    }
+    not_ok = [c for c, status in statuses.items() if status != Status.OK and c in CORE]
+    wrong = [c for c in not_ok if statuses[c] != Status.UNKNOWN]
+    shared = {c for c, member in members.items() if member.is_shared}
+    row.not_measured = len(wrong) < len(not_ok)
+    row.covered = (
+        bool(not_ok)
+        and shared.issuperset(wrong)
+        and not (row.not_measured and _away(row).isdisjoint(shared))
+    )
+    row.known = any(c in waived_checks for c in wrong) and all(
+        c in waived_checks or c in shared for c in wrong
+    )
+    row.trouble_at = max(
+        (
+            member.since
+            for check_id, member in members.items()
+            if not member.is_shared and check_id not in waived_checks
+        ),
+        default=None,
+    )
+    if row.status == DomainStatus.HEALTHY:
+        row.onboarding = False
+        row.first_healthy_at = row.first_healthy_at or now
+
+
+def _away(row: AuditDomain) -> set[str]:
+    """What the domain is confirmed to be not measured through."""
+    needed = settings.AUDIT_CONFIRM
+    return {kind for kind in ANSWERS if is_away(row.unconfirmed.get(kind), needed=needed)}
+
+
+def in_grace(row: AuditDomain, now: datetime) -> bool:
+    """It is new and was never all right: what is wrong with it opens no incident yet."""
+    return row.onboarding and (now - row.created_at).days < settings.AUDIT_GRACE_DAYS
+
+
+def refresh(ids: Iterable[int], now: datetime) -> None:
+    """Compute the columns of these domains anew, from what is stored. Their rows are to be locked,
+    in a transaction; the kept numbers are changed as the last thing."""
+    domain_rows.count(refreshed(ids, now))
+
+
+def refreshed(ids: Iterable[int], now: datetime) -> domain_rows.Moved:
+    """As `refresh`, for a transaction that locks more yet: what it has to count at last."""
+    rows = list(AuditDomain.objects.filter(pk__in=set(ids)).order_by("pk"))
+    if not rows:
+        return {}
+    changes = domain_rows.Changes(rows)
+    pks = [row.pk for row in rows]
+    members = members_of(pks)
+    statuses: dict[int, dict[str, str]] = {pk: {} for pk in pks}
+    checks = AuditCheck.objects.filter(domain__in=pks).order_by()
+    for pk, check_id, status in checks.values_list("domain_id", "check_id", "status"):
+        statuses[pk][check_id] = status
+    hidden = waived.checks_of(pks)
+    for row in rows:
+        if statuses[row.pk]:
+            take_columns(row, statuses[row.pk], members[row.pk], hidden[row.pk], now)
+        mark_known(members[row.pk], hidden[row.pk])
+    return changes.write()
+
+
+def mark_known(members: Members, waived_checks: Collection[str]) -> None:
+    """An incident of one domain is known where its check is waived."""
+    for member in members.values():
+        known = member.cause in waived_checks
+        if known != member.known:
+            Incident.objects.filter(pk=member.incident_id).update(known=known)

@@ -1,1 +1,0 @@
-"""The pages: the overview, the scorecard of a domain, and the way in. Each fragment has its own address."""

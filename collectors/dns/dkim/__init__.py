@@ -1,0 +1,1 @@
+"""DKIM keys as an operator sees them; reading a key record stands in `standards.dkim`."""

@@ -1,0 +1,1 @@
+"""DMARC as an operator sees it; the tree walk stands in `standards.dmarc`."""

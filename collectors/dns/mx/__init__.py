@@ -1,0 +1,1 @@
+"""MX: reading, judging and advising; nothing of other records."""

@@ -1,0 +1,113 @@
+"""Whether the next renewal will go through: what Let's Encrypt will look at, looked at before."""
+
+import asyncio
+
+from collectors.base import DnsRecord, Fault, Finding, Fix, Owner, warn
+from collectors.net.connection import in_order
+from collectors.net.http_client import WebFault
+from collectors.net.probe_faults import LEAST_SECONDS
+from collectors.net.probe_url import ProbeUrl
+from collectors.net.session import CheckSession
+from collectors.server.webmail_place import WebmailPlace
+from collectors.standards import caa
+from collectors.standards.certificates import Certificate, is_lets_encrypt, is_staging
+from collectors.text import _
+
+ISSUER = "letsencrypt.org"  # what Let's Encrypt calls itself in CAA records
+CHALLENGE_PORTS = {443: 80}  # where HTTP-01 (RFC 8555, section 8.3) goes, by the port of HTTPS
+MAX_NAMES = 10  # of one certificate that are looked up
+
+
+def expect_renewal(url: ProbeUrl, place: WebmailPlace, session: CheckSession) -> None:
+    """Ask for the CAA records while the handshake is on its way."""
+    if url.scheme == "https" and place.visited and not place.found.unreachable:
+        for name in caa.climbed(url.host):
+            session.ask(name, "CAA")
+
+
+async def renewal_findings(
+    leaf: Certificate, url: ProbeUrl, place: WebmailPlace, session: CheckSession
+) -> list[Finding]:
+    """The reasons for which the next renewal of this certificate will fail.
+
+    A certificate with a wildcard is renewed through DNS: neither port 80 nor where its names lead
+    matters then.
+    """
+    if not is_lets_encrypt(leaf) or is_staging(leaf) or session.seconds_left < LEAST_SECONDS:
+        return []
+    wildcard = any(name.startswith("*.") for name in leaf.names)
+    looks = [_forbidden(url.host, session, wildcard=wildcard and url.host not in leaf.names)]
+    if not wildcard:
+        looks += [_closed(url, place, session), _moved_away(leaf, url.host, place, session)]
+    found = await asyncio.gather(*looks)
+    return [finding for finding in found if finding]
+
+
+async def _forbidden(host: str, session: CheckSession, *, wildcard: bool) -> Finding | None:
+    """CAA (RFC 8659)."""
+    try:
+        at, records = await caa.relevant_set(host, session.lookup)
+    except Fault:
+        return None
+    if caa.allows(records, ISSUER, wildcard=wildcard):
+        return None
+    message = _(
+        "The CAA record at {name} does not allow Let's Encrypt, so the next renewal of the "
+        "certificate will fail.",
+        name=at,
+    )
+    record = DnsRecord("CAA", at, f'0 issue "{ISSUER}"')
+    fix = Fix(
+        _("Add a CAA record for Let's Encrypt at {name}; the others stay.", name=at), (record,)
+    )
+    return warn("cert_renewal_at_risk", message, fix=fix)
+
+
+async def _closed(url: ProbeUrl, place: WebmailPlace, session: CheckSession) -> Finding | None:
+    port = CHALLENGE_PORTS.get(url.port)
+    if port is None:
+        return None
+    try:
+        await session.port_answers(port, in_order(place.visited))
+    except Fault:
+        return None
+    except WebFault as fault:
+        if fault.ours or fault.cause == "network" or fault.kind == "blocked":
+            return None
+        message = _(
+            "Port {port} of {host} does not answer, through which Let's Encrypt checks: the next "
+            "renewal of the certificate will fail.",
+            port=port,
+            host=url.host,
+        )
+        fix = Fix(_("Let the proxy answer on port {port} and open it in the firewall.", port=port))
+        return warn("cert_renewal_at_risk", message, owner=Owner.HOST, fix=fix)
+    return None
+
+
+async def _moved_away(
+    leaf: Certificate, host: str, place: WebmailPlace, session: CheckSession
+) -> Finding | None:
+    """Names on the certificate that do not lead to us; one of them stops the renewal for all."""
+    if place.ours is None:
+        return None
+    names = [name for name in leaf.names if name != host][:MAX_NAMES]
+    away = await asyncio.gather(*(_leads_away(name, place.ours, session) for name in names))
+    gone = [name for name, is_away in zip(names, away, strict=True) if is_away]
+    if not gone:
+        return None
+    message = _(
+        "The certificate also names {names}, which does not lead to our server any more: the next "
+        "renewal will fail for all of its names.",
+        names=", ".join(gone[:5]),
+    )
+    fix = Fix(_("Take the name out of the certificate, or let it lead to the server again."))
+    return warn("cert_renewal_at_risk", message, owner=Owner.HOST, fix=fix)
+
+
+async def _leads_away(name: str, ours: frozenset[str], session: CheckSession) -> bool:
+    try:
+        found = await session.addresses(name)
+    except Fault:
+        return False
+    return not any(address in ours for address in found.all)

@@ -1,0 +1,1 @@
+"""webmail_http: whether people can open the webmail. How a connection is made stands in `net`."""

@@ -1,0 +1,1 @@
+"""How pages write dates and numbers, where Django's own way is not ours (FORMAT_MODULE_PATH)."""

@@ -1,0 +1,187 @@
+"""The report for the customer: who makes links, what their holders see, and what they never see."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core import signing
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from audit.models import AuditDomain
+from audit.results import store
+from collectors.base import Action, DnsRecord, Fix, Owner
+from collectors.text import _
+from tests.audit.factories import (
+    audit,
+    make_domain,
+    make_operator,
+    make_result,
+    make_tenant,
+    make_viewer,
+)
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def domain():
+    """SPF is the customer's turn, the certificate is ours, DKIM could not be measured."""
+    row = make_domain(
+        "cliente.pt",
+        make_tenant("VM112", portal_url="http://10.10.10.112:8090", language="en"),
+        checks={},
+    )
+    audit(row, dns_spf="fail", dns_dkim="unknown")
+    fix = Fix(
+        _("Publish this one."),
+        (
+            DnsRecord(
+                "TXT",
+                "cliente.pt",
+                "v=spf1 include:_spf.host.test -all",
+                Action.REPLACE,
+                "v=spf1 -all",
+            ),
+        ),
+    )
+    results = {
+        "dns_spf": make_result(
+            "dns_spf",
+            "fail",
+            message="Your SPF leaves us out.",
+            evidence={"seen": "SECRET-EVIDENCE"},
+            fix=fix,
+        ),
+        "cert_le": make_result(
+            "cert_le", "fail", message="OUR-OWN-FAULT on 10.10.10.112.", owner=Owner.HOST
+        ),
+    }
+    assert store.record(row, results, begun_at=timezone.now())
+    return row
+
+
+def make_link(client, domain, **kwargs):
+    response = client.post(f"/domains/{domain.tenant_id}/{domain.domain}/report/", **kwargs)
+    assert response.status_code == 200
+    return re.search(r"http://testserver(/report/[^<\"]+)", response.content.decode()).group(1)
+
+
+def test_the_holder_of_a_link_sees_what_to_publish_and_nothing_internal(client, domain):
+    client.force_login(make_operator())
+    path = make_link(client, domain, headers=HTMX)
+    answer = Client().get(path)
+    html = answer.content.decode()
+    assert answer.status_code == 200 and "Your SPF leaves us out." in html
+    assert "include:_spf.host.test" in html and "Published now" in html
+    assert "Certificate" in html and "With us, nothing for you to do:" in html
+    for ours in (
+        "OUR-OWN-FAULT",
+        "10.10.10.112",
+        "VM112",
+        "SECRET-EVIDENCE",
+        "/admin/",
+        "manage.py",
+        "dns_spf_problem",
+        "ana",
+    ):
+        assert ours not in html, ours
+    assert (answer["Referrer-Policy"], answer["X-Robots-Tag"]) == ("no-referrer", "noindex")
+    assert (
+        "no-store" in answer["Cache-Control"]
+        and "default-src 'none'" in answer["Content-Security-Policy"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("language", "words", "title"),
+    [
+        ("pt", "Correio eletrónico do seu domínio", "Português"),
+        ("pt-br", "E-mail do seu domínio", "Português (Brasil)"),
+    ],
+)
+def test_it_is_in_the_language_of_the_tenant_whatever_the_browser_says(
+    client, domain, language, words, title
+):
+    domain.tenant.language = language
+    domain.tenant.save()
+    client.force_login(make_operator())
+    client.cookies["django_language"] = "pt"
+    making = f"/domains/{domain.tenant_id}/{domain.domain}/report/"
+    assert f"Na língua definida no inquilino: {title}." in client.post(making).content.decode()
+    answer = Client().get(make_link(client, domain), headers={"Accept-Language": "en"})
+    html = answer.content.decode()
+    assert f'<html lang="{language}">' in html and answer["Content-Language"] == language
+    assert words in html and "What to change" not in html
+
+
+def test_a_link_of_another_make_is_404_and_an_old_one_is_410(client, domain):
+    client.force_login(make_operator())
+    path = make_link(client, domain)
+    assert client.get(path[:-2] + "xx/").status_code == 404
+    other = signing.dumps(domain.pk, salt="something.else")
+    for broken in (f"/report/{other}/", path[:-9] + "/", "/report/x/"):
+        answer = client.get(broken)
+        html = answer.content.decode()
+        assert (
+            answer.status_code == 404
+            and "no-referrer" in answer["Referrer-Policy"]
+            and "noindex" in answer["X-Robots-Tag"]
+        )
+        assert "This link leads nowhere" in html and not any(
+            ours in html for ours in ("overview", "/login/", "<nav", "API")
+        ), broken
+    signer = signing.TimestampSigner(salt="audit.report")
+    signer.timestamp = lambda: signing.b62_encode(
+        int((timezone.now() - timedelta(days=31)).timestamp())
+    )
+    old = Client().get(f"/report/{signer.sign_object(domain.pk)}/")
+    assert (
+        old.status_code == 410
+        and "This link has ended" in old.content.decode()
+        and "cliente.pt" not in old.content.decode()
+    )
+
+
+def test_a_link_leads_nowhere_when_the_domain_is_gone_or_switched_off(client, domain):
+    client.force_login(make_operator())
+    path = make_link(client, domain)
+    AuditDomain.objects.update(enabled=False)
+    gone = Client().get(path)
+    assert (
+        gone.status_code == 404
+        and "This link leads nowhere" in gone.content.decode()
+        and "cliente.pt" not in gone.content.decode()
+    )
+    AuditDomain.objects.all().delete()
+    assert Client().get(path).status_code == 404
+
+
+def test_a_healthy_domain_has_nothing_to_do(client):
+    domain = make_domain("bom.pt", make_tenant("VM9", language="en"), checks={})
+    client.force_login(make_operator())
+    html = Client().get(make_link(client, domain)).content.decode()
+    assert "There is nothing for you to do." in html and "With us" not in html
+
+
+def test_links_are_for_operators_by_post_alone(client, domain):
+    path = f"/domains/{domain.tenant_id}/{domain.domain}/"
+    assert client.post(path + "report/").status_code == 302
+    client.force_login(make_viewer())
+    assert client.post(path + "report/").status_code == 403
+    assert "Report for the customer" not in client.get(path).content.decode()
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(make_operator())
+    assert strict.post(path + "report/").status_code == 403
+    assert strict.get(path + "report/")["Location"] == path
+    assert "Report for the customer" in strict.get(path).content.decode()
+
+
+def test_it_names_whom_the_customer_may_ask(client, domain):
+    link = reverse("report", args=[signing.dumps(domain.pk, salt="audit.report")])
+    assert "Questions?" not in client.get(link).content.decode()
+    type(domain.tenant).objects.update(contact="support@host.test <b>")
+    html = client.get(link).content.decode()
+    assert "Questions? Ask support@host.test &lt;b&gt;" in html
