@@ -5,6 +5,7 @@ from audit.models.counts import CheckCounts, TenantCounts
 from audit.models.domains import AuditDomain, stale_before
 from audit.models.incidents import Incident, IncidentDomain, SavedView, Waiver
 from audit.models.notifications import Notification, NotificationChannel
+from audit.models.onboarding import PortalDomain, ReportLink
 from audit.models.results import AuditCheck, CheckTransition
 from audit.models.runs import AuditRun, RunDomain
 from audit.models.second_factors import SecondFactor
@@ -24,6 +25,8 @@ __all__ = [
     "IncidentDomain",
     "Notification",
     "NotificationChannel",
+    "PortalDomain",
+    "ReportLink",
     "RunDomain",
     "SavedView",
     "SecondFactor",

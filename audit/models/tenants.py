@@ -46,6 +46,22 @@ class Tenant(models.Model):
         validators=[validators.portal_address],
         help_text=_("Such as http://10.10.10.112:8090; empty: none."),
     )
+    without_portal = models.BooleanField(
+        _("without a portal"),
+        default=False,
+        help_text=_("On purpose: what only a portal knows is not measured, and scores count to 6."),
+    )
+    sync = models.CharField(
+        _("domains of the server"),
+        max_length=10,
+        choices=[
+            ("off", _("are not compared")),
+            ("propose", _("are proposed where we lack them")),
+            ("register", _("are registered where we lack them")),
+        ],
+        default="propose",
+        help_text=_("Where the portal lists its domains. Nothing is removed by itself."),
+    )
     portal_token = SecretField(
         _("portal token"), blank=True, default="", validators=[validators.header_value]
     )
@@ -156,6 +172,7 @@ class Tenant(models.Model):
     # what checks compare with: see target_of
     AUDITED = (
         "portal_url",
+        "without_portal",
         "portal_token",
         "mail_hosts",
         "sending_ips",
