@@ -1,6 +1,8 @@
 """From registered to 8/8: the links that customers get, and what a portal says that it hosts."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -19,12 +21,31 @@ class ReportLinkQuerySet(models.QuerySet["ReportLink"]):
         """Those that lead somewhere still."""
         return self.filter(revoked_at=None, expires_at__gt=timezone.now())
 
+    def make(self, domains: Sequence[AuditDomain], *, by: Any = None) -> "list[ReportLink]":
+        """A new link for each of these; `by`: the person who asks for them."""
+        now = timezone.now()
+        until = now + timedelta(days=ReportLink.DAYS)
+        links = [
+            ReportLink(domain=row, created_at=now, created_by=by, expires_at=until)
+            for row in domains
+        ]
+        return self.bulk_create(links)
+
 
 class ReportLink(models.Model):
     """One link to a domain's report, which can be revoked alone. Its address is this row's number,
     signed: nothing that opens it is kept here."""
 
     DAYS = 30  # how long a link leads somewhere
+    THANKS_DAYS = 7  # how long yet once its domain is 8/8: who comes back reads that all is well
+    SEEN_EVERY = timedelta(minutes=1)  # a page that is loaded again is no second visit
+
+    class End(models.TextChoices):
+        """Why it leads nowhere any more."""
+
+        REVOKED = "revoked", _("revoked")
+        DONE = "done", _("done")
+        EXPIRED = "expired", _("expired")
 
     domain = models.ForeignKey(
         AuditDomain, models.CASCADE, related_name="report_links", verbose_name=_("domain")
@@ -65,8 +86,34 @@ class ReportLink(models.Model):
         super().save(*args, **kwargs)
 
     @property
-    def alive(self) -> bool:
-        return self.revoked_at is None and self.expires_at > timezone.now()
+    def ended(self) -> "ReportLink.End | None":
+        """Why it leads nowhere any more; None while it does."""
+        if self.revoked_at is not None:
+            return self.End.REVOKED
+        if self.expires_at > timezone.now():
+            return None
+        return self.End.EXPIRED if self.done_at is None else self.End.DONE
+
+    def note_opened(self) -> None:
+        """Its holder looked at the report: keep when first and when last."""
+        now = timezone.now()
+        self.opened_at = self.opened_at or now
+        if self.seen_at is None or now - self.seen_at >= self.SEEN_EVERY:
+            self.seen_at = now
+            self.save(update_fields=["opened_at", "seen_at"])
+
+    def note_checked(self) -> None:
+        """Its holder had the domain checked again."""
+        self.checked_at = timezone.now()
+        self.save(update_fields=["checked_at"])
+
+
+class LinkEnded(Exception):
+    """A link that was made, and leads nowhere any more."""
+
+    def __init__(self, link: ReportLink, why: ReportLink.End) -> None:
+        super().__init__(why)
+        self.link, self.why = link, why
 
 
 class PortalDomain(models.Model):

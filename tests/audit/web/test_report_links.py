@@ -1,0 +1,93 @@
+"""Links to customers' reports: what opens one, what ends it, and what its visits leave."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from audit.models import ReportLink
+from audit.models.onboarding import LinkEnded
+from audit.web import report_links as links
+from tests.audit.factories import make_domain, make_operator, make_tenant
+
+pytestmark = pytest.mark.django_db
+OLD = timezone.now() - timedelta(days=1)
+
+
+@pytest.fixture
+def domain():
+    tenant = make_tenant("VM9", language="pt-br", contact="suporte@host.test")
+    return make_domain("cliente.pt", tenant, status="critical", checks={})
+
+
+@pytest.fixture
+def link(domain):
+    [made] = ReportLink.objects.make([domain])
+    return made
+
+
+def path(link):
+    return reverse("report", args=[links.token_of(link)])
+
+
+def test_a_token_opens_its_own_link_alone(link, domain):
+    [other] = ReportLink.objects.make([domain])
+    assert links.link_of(links.token_of(link)) == link
+    assert links.token_of(link) == links.token_of(ReportLink.objects.get(pk=link.pk))
+    number, _dot, signature = links.token_of(link).partition(".")
+    for forged in (f"{other.pk}.{signature}", f"{number}.", number, "", f"{number}.{signature}x"):
+        assert links.link_of(forged) is None, forged
+    domain.delete()
+    assert links.link_of(f"{number}.{signature}") is None
+
+
+@pytest.mark.parametrize(
+    ("values", "why", "words"),
+    [
+        ({"revoked_at": OLD}, "revoked", "suporte@host.test"),
+        ({"expires_at": OLD}, "expired", "suporte@host.test"),
+        ({"expires_at": OLD, "done_at": OLD}, "done", "suporte@host.test"),
+        ({"revoked_at": OLD, "expires_at": OLD, "done_at": OLD}, "revoked", "suporte@host.test"),
+    ],
+)
+def test_an_ended_link_says_why_in_the_language_of_the_customer(link, values, why, words):
+    ReportLink.objects.update(**values)
+    with pytest.raises(LinkEnded) as ended:
+        links.link_of(links.token_of(link))
+    assert ended.value.why == why
+    answer = Client().get(path(link))
+    html = answer.content.decode()
+    assert answer.status_code == 410 and '<html lang="pt-br">' in html and words in html
+    assert "cliente.pt" not in html and "no-store" in answer["Cache-Control"]
+    link.refresh_from_db()
+    assert link.opened_at is None
+
+
+def test_only_a_strangers_get_counts_as_opened(client, link):
+    client.force_login(make_operator())
+    assert client.get(path(link)).status_code == 200
+    assert Client().head(path(link)).status_code == 200
+    link.refresh_from_db()
+    assert link.opened_at is None and link.seen_at is None
+    Client().get(path(link))
+    link.refresh_from_db()
+    first = link.opened_at
+    assert first and link.seen_at == first
+    ReportLink.objects.update(seen_at=OLD)
+    Client().get(path(link))
+    link.refresh_from_db()
+    assert link.opened_at == first and link.seen_at > first
+
+
+def test_each_link_is_a_row_that_says_who_made_it(client, domain):
+    ana = make_operator()
+    client.force_login(ana)
+    make = reverse("make-report", args=[domain.tenant_id, domain.domain])
+    html = client.post(make).content.decode()
+    made = ReportLink.objects.get()
+    assert re.search(r"/report/[^<\"]+/", html)[0] == path(made)
+    assert made.created_by == ana and made.domain == domain
+    assert made.expires_at - made.created_at == timedelta(days=30)
