@@ -18,4 +18,4 @@ if [ -z "$PYTHON" ]; then
 fi
 setup_venv requirements-dev.txt
 step "tests on $("$VENV/bin/python" -V)"
-"$VENV/bin/python" -m pytest -m "not servers and not browser and not fuzz" --ignore tests/browser -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
+run_tests -m "not servers and not browser and not fuzz" --ignore tests/browser -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"

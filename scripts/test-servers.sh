@@ -34,9 +34,9 @@ TEST_POSTGRES_RESTART=$(IFS=$'\t'; printf '%s' "${as[*]+${as[*]}	}$pg/pg_ctl	-D	
 export TEST_POSTGRES_RESTART
 for _ in $(seq 50); do redis-cli -p "$redis_port" ping >/dev/null 2>&1 && break; sleep 0.1; done
 
-"$VENV/bin/python" -m pytest tests/servers -m servers "$@"
+run_tests tests/servers -m servers "$@"
 DATABASE_URL="$TEST_POSTGRES_URL" REDIS_URL="$TEST_REDIS_URL" \
-  "$VENV/bin/python" -m pytest tests/audit -m "not browser and not fuzz" --ignore tests/audit/management/test_worker.py --ignore tests/audit/management/test_backups.py --ignore tests/audit/queue/test_sqlite.py "$@"
+  run_tests tests/audit -m "not browser and not fuzz" -p tests.own_servers -n "${TEST_PROCESSES:-2}" --dist loadfile --ignore tests/audit/management/test_worker.py --ignore tests/audit/management/test_backups.py --ignore tests/audit/queue/test_sqlite.py "$@"
 
 if [ -n "${SOAK_MINUTES:-}" ]; then
   step "a worker under random kills, on PostgreSQL and Redis"

@@ -8,10 +8,10 @@ browser=${CHROMIUM:-/usr/bin/chromium}
 if [ -x "$browser" ]; then setup_venv requirements-e2e.txt; else setup_venv requirements-dev.txt; fi
 
 step "tests"
-"$VENV/bin/python" -m pytest -m "not servers and not browser and not install" -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
+run_tests -m "not servers and not browser and not install" -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
 step "tests in Chromium" # apart: the browser's event loop stays in its process
 if [ -x "$browser" ]; then
-  "$VENV/bin/python" -m pytest tests/browser -m browser -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
+  run_tests tests/browser -m browser -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
 else
   echo "left out: Chromium is not installed here"
 fi

@@ -6,9 +6,9 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory):
+def django_db_modify_db_settings(tmp_path_factory, django_db_modify_db_settings_parallel_suffix):
     """SQLite in a file (write-ahead log, real locks), as it runs in production: one in memory
-    has no locks to wait for."""
+    has no locks to wait for. PostgreSQL: a database for each of several processes."""
     from django.db import connections
 
     settings = connections["default"].settings_dict

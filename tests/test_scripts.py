@@ -295,3 +295,35 @@ def test_an_administrator_made_by_hand_is_enough(tmp_path):
     passwords, users = accounts_after(tmp_path, "User.objects.create_superuser('ana')")
     assert list(passwords) == ["operator"]
     assert [name for name, *_rights in users] == ["ana", "operator"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "passes", "runs"),
+    [
+        pytest.param({"once": 1}, True, {"once": 2, "never": 1}, id="busy"),
+        pytest.param({"always": 2}, False, {"always": 2, "never": 1}, id="fault"),
+        pytest.param({f"n{n}": 1 for n in range(11)}, False, {"never": 1}, id="too-many"),
+        pytest.param({}, True, {"never": 1}, id="none"),
+    ],
+)
+def test_what_failed_is_named_and_run_once_more_alone(tmp_path, failures, passes, runs):
+    counted = tmp_path / "counted"
+    counted.mkdir()
+    lines = ["import os", "def count(name, failures):"]
+    lines += [f"    path = {str(counted)!r} + '/' + name", "    open(path, 'a').write('x')"]
+    lines += ["    assert os.path.getsize(path) > failures"]
+    for name, number in {**failures, "never": 0}.items():
+        lines.append(f"def test_{name}(): count({name!r}, {number})")
+    (tmp_path / "test_it.py").write_text("\n".join(lines) + "\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (tmp_path / "bin" / "python").chmod(0o755)
+    command = f"set -e; . {ROOT}/scripts/lib.sh; cd {tmp_path}; run_tests -n 2 -p no:django ."
+    done = run("bash", "-c", command, VENV=str(tmp_path), PYTEST_ADDOPTS="")
+    assert (done.returncode == 0) == passes, done.stdout + done.stderr
+    assert {name: len((counted / name).read_text()) for name in runs} == runs
+    again = done.stdout.partition("once more")[2]
+    assert [name for name in failures if f"test_{name}" in again] == (
+        list(failures) if len(failures) <= 10 else []
+    )
