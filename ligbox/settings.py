@@ -317,12 +317,14 @@ AUDIT_PORTAL_PATHS = {
     "certificate": read(
         "str", "AUDIT_PORTAL_CERTIFICATE_PATH", "/api/v1/domains/{domain}/certificate"
     ),
+    "domains": read("str", "AUDIT_PORTAL_DOMAINS_PATH", "/api/v1/domains"),
 }
 for _kind, _path in AUDIT_PORTAL_PATHS.items():
-    if not _path.startswith("/") or "{domain}" not in _path:
+    if not _path.startswith("/") or (("{domain}" in _path) == (_kind == "domains")):
+        _holds = "does not hold" if _kind == "domains" else "holds"
         refuse(
             f"AUDIT_PORTAL_{_kind.upper()}_PATH",
-            f"{_path!r} is not a path that starts with / and holds {{domain}}.",
+            f"{_path!r} is not a path that starts with / and {_holds} {{domain}}.",
         )
 AUDIT_CA_FILE = read("str", "SSL_CERT_FILE", "")
 if AUDIT_CA_FILE and not Path(AUDIT_CA_FILE).is_file():

@@ -79,6 +79,7 @@ class NetConfig:
             "carbonio": "/api/v1/domains/{domain}/carbonio",
             "nginx": "/api/v1/domains/{domain}/nginx",
             "certificate": "/api/v1/domains/{domain}/certificate",
+            "domains": "/api/v1/domains",
         }
     )
 
