@@ -35,7 +35,7 @@ COLLECTORS = [
     {"vm112", "dns", "webmail"},
     {"server"},
     {"net"},
-    {"standards"},
+    {"standards", "panels"},
     {"names"},
     {"base", "titles"},
     {"text"},
