@@ -392,7 +392,11 @@ class AuditDomain(models.Model):
     trouble_at = models.DateTimeField(  # since when, of the newest confirmed trouble of its own
         null=True, blank=True, editable=False
     )
-    onboarding = models.BooleanField(_("onboarding"), default=True)  # until it was first 8/8
+    # until it was first 8/8, or nothing but DMARC's policy was left, or a person took it out
+    onboarding = models.BooleanField(_("onboarding"), default=True)
+    onboarded_at = models.DateTimeField(  # when its onboarding ended by itself
+        _("onboarded"), null=True, blank=True, editable=False
+    )
     first_healthy_at = models.DateTimeField(_("first 8/8"), null=True, blank=True, editable=False)
     certificate_ends_at = models.DateTimeField(
         _("certificate ends"), null=True, blank=True, editable=False
@@ -492,6 +496,17 @@ class AuditDomain(models.Model):
                     name="_".join(["audit_domain", *of, "trouble"]),
                 )
                 for of in ([], ["tenant"])
+            ),
+            # the board of the onboarding: the oldest first, and the newest that are done
+            models.Index(
+                fields=["created_at", "id", "tenant", "enabled"],
+                condition=models.Q(**GROUPS["onboarding"]),
+                name="audit_domain_onboarding",
+            ),
+            models.Index(
+                fields=["-onboarded_at", "-id", "tenant", "enabled", "created_at"],
+                condition=models.Q(onboarded_at__isnull=False),
+                name="audit_domain_onboarded",
             ),
             # audited no more: their part in incidents ends
             models.Index(

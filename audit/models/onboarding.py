@@ -1,17 +1,28 @@
 """From registered to 8/8: the links that customers get, and what a portal says that it hosts."""
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.core import signing
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Least
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.models.domains import AuditDomain
 from audit.models.tenants import Tenant
+
+
+class LinkEnded(Exception):
+    """A link that was made, and leads nowhere any more."""
+
+    def __init__(self, link: "ReportLink", why: "ReportLink.End") -> None:
+        super().__init__(why)
+        self.link, self.why = link, why
 
 
 class ReportLinkQuerySet(models.QuerySet["ReportLink"]):
@@ -20,6 +31,28 @@ class ReportLinkQuerySet(models.QuerySet["ReportLink"]):
     def alive(self) -> "ReportLinkQuerySet":
         """Those that lead somewhere still."""
         return self.filter(revoked_at=None, expires_at__gt=timezone.now())
+
+    def newest_of(self, domains: Iterable[int]) -> "dict[int, ReportLink]":
+        """{domain id: the newest link that leads somewhere}; one query, none without a domain."""
+        ids = list(domains)
+        rows = self.alive().filter(domain__in=ids).order_by("pk") if ids else []
+        return {link.domain_id: link for link in rows}
+
+    def of_token(self, token: str) -> "ReportLink | None":
+        """The link with this token, with its domain and tenant; None for one that nobody made, or
+        whose domain is audited no more. Raises LinkEnded for one that was revoked, is done or
+        expired.
+        """
+        try:
+            pk = int(_signer().unsign(token))
+        except signing.BadSignature:
+            return None
+        link = self.select_related("domain__tenant").filter(pk=pk).first()
+        if link is None or not link.domain.active:
+            return None
+        if ended := link.ended:
+            raise LinkEnded(link, ended)
+        return link
 
     def make(self, domains: Sequence[AuditDomain], *, by: Any = None) -> "list[ReportLink]":
         """A new link for each of these; `by`: the person who asks for them."""
@@ -30,6 +63,18 @@ class ReportLinkQuerySet(models.QuerySet["ReportLink"]):
             for row in domains
         ]
         return self.bulk_create(links)
+
+    def end_of(self, domains: Sequence[int], now: datetime) -> None:
+        """These domains have what their links ask for: the links end, and not at once, so that
+        whoever comes back is thanked."""
+        if domains:
+            until = now + timedelta(days=ReportLink.THANKS_DAYS)
+            asking = self.alive().filter(domain__in=domains, done_at=None)
+            asking.update(done_at=now, expires_at=Least("expires_at", Value(until)))
+
+
+def _signer() -> signing.Signer:
+    return signing.Signer(salt="audit.report-link", sep=".")
 
 
 class ReportLink(models.Model):
@@ -86,6 +131,15 @@ class ReportLink(models.Model):
         super().save(*args, **kwargs)
 
     @property
+    def token(self) -> str:
+        """What its address holds: always the same for a link."""
+        return _signer().sign(str(self.pk))
+
+    def get_absolute_url(self) -> str:
+        """The address of the report, without the site."""
+        return reverse("report", args=[self.token])
+
+    @property
     def ended(self) -> "ReportLink.End | None":
         """Why it leads nowhere any more; None while it does."""
         if self.revoked_at is not None:
@@ -102,18 +156,15 @@ class ReportLink(models.Model):
             self.seen_at = now
             self.save(update_fields=["opened_at", "seen_at"])
 
+    def revoke(self) -> bool:
+        """It leads nowhere from now on; False if it did not before."""
+        now = timezone.now()
+        return bool(ReportLink.objects.alive().filter(pk=self.pk).update(revoked_at=now))
+
     def note_checked(self) -> None:
         """Its holder had the domain checked again."""
         self.checked_at = timezone.now()
         self.save(update_fields=["checked_at"])
-
-
-class LinkEnded(Exception):
-    """A link that was made, and leads nowhere any more."""
-
-    def __init__(self, link: ReportLink, why: ReportLink.End) -> None:
-        super().__init__(why)
-        self.link, self.why = link, why
 
 
 class PortalDomain(models.Model):

@@ -17,8 +17,8 @@ from audit.results.json_text import json_text
 # statement names, also where the value stays, and the lists' indexes hold these.
 STATE = (
     "score", "status", "severity", "needs_customer", "needs_host", "not_measured", "known",
-    "covered", "trouble_at", "onboarding", "first_healthy_at", "unconfirmed",
-    "certificate_ends_at",
+    "covered", "trouble_at", "onboarding", "onboarded_at", "first_healthy_at",
+    "unconfirmed", "certificate_ends_at",
 )  # fmt: skip
 Moved = Mapping[int, Counter[str]]  # {tenant id: {number: how many more}}
 _state = attrgetter(*STATE)

@@ -10,8 +10,8 @@ from enum import Enum
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from audit.models import AuditDomain, AuditRun
-from audit.models.domains import SUSPECT
+from audit.models import AuditDomain, AuditRun, ReportLink
+from audit.models.domains import SUSPECT, DomainStatus
 from audit.models.portal_facts import merge_facts
 from audit.models.results import stored_time
 from audit.results import check_rows, domain_rows, incidents, seen
@@ -136,6 +136,7 @@ def _write(audits: list[tuple[AuditDomain, Audited]]) -> None:
     differing = {row: known.differing(row, a.results) for row, a in audits}
     changed = check_rows.write([(row, found) for row, found in differing.items() if found])
     changes = domain_rows.Changes(row for row, _audited in audits)
+    aims = {row.pk: _aims(row) for row, _audited in audits}
     follows = []
     for row, audited in audits:
         at_once = _somebody_waits(row, audited)
@@ -155,7 +156,18 @@ def _write(audits: list[tuple[AuditDomain, Audited]]) -> None:
         AuditRun.objects.count_scheduled(run_id, ok=True, number=number)
     of_others = incidents.follow(follows, now)
     domain_rows.update([row for row, _audited in audits], _TIMES)
+    done = [row.pk for row, _a in audits if _reached(aims[row.pk], _aims(row))]
+    ReportLink.objects.end_of(done, now)
     domain_rows.count(domain_rows.together(changes.write(), of_others))
+
+
+def _aims(row: AuditDomain) -> tuple[bool, bool]:
+    """What a customer is asked for: that it is 8/8, or that its onboarding ends by itself."""
+    return row.status == DomainStatus.HEALTHY, row.onboarded_at is not None
+
+
+def _reached(before: tuple[bool, bool], after: tuple[bool, bool]) -> bool:
+    return any(is_so and not was for was, is_so in zip(before, after, strict=True))
 
 
 def _somebody_waits(row: AuditDomain, audited: Audited) -> bool:

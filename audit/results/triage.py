@@ -15,10 +15,11 @@ from audit.models.domains import DomainStatus
 from audit.results import domain_rows, waived
 from audit.results.cause import ANSWERS
 from audit.results.confirmation import is_away
-from collectors.base import Status
+from collectors.base import Severity, Status
 from collectors.registry import core_checks
 
 CORE = frozenset(core_checks())
+DMARC, POLICY = "dns_dmarc", "dmarc_policy_none"
 
 
 class Member(NamedTuple):
@@ -91,8 +92,19 @@ def take_columns(
         default=None,
     )
     if row.status == DomainStatus.HEALTHY:
-        row.onboarding = False
         row.first_healthy_at = row.first_healthy_at or now
+    if row.onboarding and (row.status == DomainStatus.HEALTHY or _only_policy_left(row, not_ok)):
+        row.onboarding, row.onboarded_at = False, now
+
+
+def _only_policy_left(row: AuditDomain, not_ok: Collection[str]) -> bool:
+    """Nothing but DMARC's policy is left, which is tightened in steps once reports flow: all that
+    could keep them from flowing is a finding of its own. By the rows as they are written."""
+    if list(not_ok) != [DMARC]:
+        return False
+    findings = AuditCheck.objects.filter(domain=row, check_id=DMARC).values_list("findings")
+    wrong = {f["code"] for (found,) in findings for f in found if f["severity"] != Severity.INFO}
+    return wrong == {POLICY}
 
 
 def _away(row: AuditDomain) -> set[str]:

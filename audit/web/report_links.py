@@ -5,7 +5,6 @@ The address of a link is its row's number, signed; nothing that opens it is kept
 
 from datetime import timedelta
 
-from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -18,41 +17,26 @@ from audit.models.onboarding import LinkEnded
 from audit.results import trail
 from audit.web.audit_now import notice
 from audit.web.permissions import PageRequest, require_report
-from audit.web.query import MAX_ID, filters_of, limit_of, number, query_of
+from audit.web.query import filters_of, limit_of, query_of
 from audit.web.scorecard import find
 from audit.web.selection import MOST, NothingSelected, selected
 
 __all__ = ["LinkEnded"]  # what `link_of` raises
 
 
-def _signer() -> signing.Signer:
-    return signing.Signer(salt="audit.report-link", sep=".")
-
-
 def token_of(link: ReportLink) -> str:
-    """What its address holds: always the same for a link."""
-    return _signer().sign(str(link.pk))
+    """What the address of a link holds."""
+    return link.token
 
 
 def link_of(token: str) -> ReportLink | None:
-    """The link with this token, with its domain and tenant; None for one that nobody made, or whose
-    domain is audited no more. Raises LinkEnded for one that was revoked, is done or expired.
-    """
-    try:
-        pk = number(_signer().unsign(token), highest=MAX_ID)
-    except signing.BadSignature:
-        return None
-    link = ReportLink.objects.select_related("domain__tenant").filter(pk=pk).first()
-    if link is None or not (link.domain.enabled and link.domain.tenant.enabled):
-        return None
-    if ended := link.ended:
-        raise LinkEnded(link, ended)
-    return link
+    """The link with this token, see `ReportLinkQuerySet.of_token`; raises LinkEnded."""
+    return ReportLink.objects.of_token(token)
 
 
 def url_of(request: HttpRequest, link: ReportLink) -> str:
     """Its whole address."""
-    return request.build_absolute_uri(reverse("report", args=[token_of(link)]))
+    return request.build_absolute_uri(link.get_absolute_url())
 
 
 def note_opened(link: ReportLink, request: HttpRequest) -> None:

@@ -138,10 +138,10 @@ def _group(name):
     group, created = Group.objects.get_or_create(name=name)
     if created:
         codenames = []
-        for migration in ("0002_groups", "0022_triage"):
+        for migration in ("0002_groups", "0022_triage", "0030_onboarding_ends"):
             of = import_module(f"audit.migrations.{migration}")
             codenames += [f"view_{model}" for model in of.VIEW]
-            codenames += of.OPERATE if name == "Operators" else []
+            codenames += getattr(of, "OPERATE", []) if name == "Operators" else []
         codenames += import_module("audit.migrations.0019_notifications").GROUPS[name]
         group.permissions.set(
             Permission.objects.filter(content_type__app_label="audit", codename__in=codenames)

@@ -67,10 +67,12 @@ def test_a_domain_is_in_trouble_since_the_newest_of_its_own():
 
 def test_the_first_8_of_8_ends_the_onboarding_once():
     row = columns({}, status="healthy", onboarding=True)[1]
-    assert not row.onboarding and row.first_healthy_at == AT
+    assert not row.onboarding and row.first_healthy_at == row.onboarded_at == AT
     before = AT - timedelta(days=9)
     assert columns({}, status="healthy", first_healthy_at=before)[1].first_healthy_at == before
     assert columns({}, status="warning", onboarding=True)[1].onboarding
+    taken_out = columns({}, status="healthy", onboarding=False)[1]
+    assert taken_out.onboarded_at is None, "a person ended it"
 
 
 @pytest.mark.parametrize(
