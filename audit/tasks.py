@@ -30,7 +30,7 @@ from audit.queue import drain as queue_drain
 from audit.queue import onboarding_events
 from audit.queue.claim_owner import COMMAND, release_dead_claims
 from audit.queue.process import own_process
-from audit.results import check_counts, incidents, trail, transitions
+from audit.results import check_counts, incident_sweep, trail, transitions
 from audit.results.enqueue import enqueue
 from audit.results.trail import Actor
 
@@ -96,7 +96,7 @@ def tick() -> int:
     process_events()
     if CheckTransition.objects.filter(processed_at=None).exists():
         process_transitions()
-    incidents.sweep(now)
+    incident_sweep.sweep(now)
     AuditRun.objects.complete_inactive()
     AuditRun.objects.end_complete()
     AuditRun.objects.end_lost(now - timedelta(seconds=2 * settings.Q_CLUSTER["timeout"]))
@@ -162,7 +162,7 @@ def prune() -> dict[str, int]:
     before = timezone.now() - timedelta(days=settings.AUDIT_RETENTION_DAYS)
     if wrong := AuditDomain.objects.count_anew(Tenant.objects.values_list("pk", flat=True)):
         log.error("the kept numbers of %s tenants were wrong; they were counted anew", wrong)
-    if wrong := incidents.hold_numbers_against_rows():
+    if wrong := incident_sweep.hold_numbers_against_rows():
         log.error("the kept numbers of %s incidents were wrong; they were counted anew", wrong)
     onboarding_events.forget_surplus(Tenant.objects.values_list("pk", flat=True))
     counts = {

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop
 
 from audit.models import Incident, IncidentDomain, Notification, NotificationChannel, Tenant, Waiver
 from audit.notify import rules
-from audit.results import incidents
+from audit.results import incident_events
 from audit.results.enqueue import enqueue
 
 HOLD = timedelta(seconds=60)
@@ -36,7 +36,7 @@ BEGINS = (Event.OPENED, Event.UNWAIVED)
 
 def connect() -> None:
     """Listen to incidents, and to tenants that are removed."""
-    incidents.subscribe(incident_changed)
+    incident_events.subscribe(incident_changed)
     pre_delete.connect(_tenant_goes, sender=Tenant, dispatch_uid="audit.notify")
 
 
@@ -52,8 +52,8 @@ def _tenant_goes(instance: Tenant, **_kwargs: Any) -> None:
 
 def incident_changed(incident: Incident, event: str) -> None:
     """Write what is to be told of an incident that began or ended, or goes on in another one;
-    subscribed to `audit.results.incidents`."""
-    if event == incidents.Event.OPENED:
+    subscribed to `audit.results.incident_events`."""
+    if event == incident_events.Event.OPENED:
         _opened(incident)
     else:
         _closed([incident])

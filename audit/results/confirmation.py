@@ -118,6 +118,14 @@ def is_away(entry: Entry | None, *, needed: int) -> bool:
     return entry is not None and (entry[0] == Status.OK or entry[1] >= needed)
 
 
+def put(entries: dict[str, Entry], name: str, entry: Entry | None) -> None:
+    """Have this entry from now on, or none."""
+    if entry is None:
+        entries.pop(name, None)
+    else:
+        entries[name] = entry
+
+
 def waits(entries: Mapping[str, Entry], *, needed: int) -> bool:
     """Whether another audit would confirm something: what waits for a grace only does not."""
     return any(entry[1] < needed for entry in entries.values())

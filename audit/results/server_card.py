@@ -15,7 +15,7 @@ from audit.models.server_card import NOBODY
 from audit.results.check_rows import FIELDS, Differing, digest_of, merge
 from audit.results.confirmation import SOON_SECONDS, waits
 from audit.results.history import bound_history, differing_evidence
-from audit.results.incidents import server_changed
+from audit.results.incident_cards import server_changed
 from collectors.base import CheckResult, Status
 from collectors.server.card import CARD
 from collectors.server.dnsbl import shown_name

@@ -15,6 +15,7 @@ from audit.models.domains import SUSPECT, DomainStatus
 from audit.models.portal_facts import merge_facts
 from audit.models.results import stored_time
 from audit.results import check_rows, domain_rows, incidents, seen
+from audit.results.incident_rows import IncidentClosed
 from audit.results.scoring import domain_status, score
 from collectors.base import CheckResult, Status
 from collectors.registry import core_checks
@@ -88,7 +89,7 @@ def record_lot(lot: Sequence[Audited], *, wait: bool = False) -> list[Saved]:
     and lets incidents begin and end by what is confirmed.
     """
     for _again in range(3):
-        with contextlib.suppress(incidents.IncidentClosed):
+        with contextlib.suppress(IncidentClosed):
             return _record_lot(lot, wait=wait)
     return _record_lot(lot, wait=wait)
 

@@ -93,7 +93,7 @@ from datetime import UTC, datetime, timedelta
 from django.utils import timezone
 from audit.models import *
 from audit.notify import outbox
-from audit.results import incidents
+from audit.results import incident_events
 from tests.audit.troubles import audit, fault
 
 at, heard = datetime(2026, 1, 1, tzinfo=UTC), []
@@ -115,7 +115,7 @@ for counts in TenantCounts.objects.all():
     kept = (counts.needs_host, counts.needs_customer, counts.not_measured, counts.onboarding)
     assert kept == (129, 258, 129, 387), kept
 assert not Incident.objects.exists()
-incidents.subscribe(lambda incident, event: heard.append(event))
+incident_events.subscribe(lambda incident, event: heard.append(event))
 row = audit(of("was").first(), dns_mx=fault("mx_missing", severity="warn"))
 assert Incident.objects.get().opened_at == at and not heard, "an old one, told to nobody"
 audit(row), audit(row)

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from audit.models import AuditDomain, Incident
+from audit.models import AuditDomain, Incident, ServerCheck, TenantCounts
 from audit.results import store
+from audit.results.incident_cards import server_changed
 from collectors.base import Cause, CheckResult, Finding, Outcome, Owner, Severity
 from collectors.registry import core_checks
 from collectors.text import _
@@ -79,3 +80,70 @@ def incidents(state="open", **of):
     if state != "all":
         rows = rows.filter(closed_at__isnull=state == "open")
     return [(i.kind, i.key, i.domains_now) for i in rows]
+
+
+def mx_incident(domain, n=1):
+    return ("check", f"{domain.pk}:dns_mx", n)
+
+
+# {kind: (the check, its trouble at the nth domain, what the domains share)}
+SHARED = {
+    "address": (
+        "webmail_http",
+        lambda n: fault(
+            ["webmail_refused", "webmail_timeout"][n % 2], addresses=["192.0.2.80"], owner="host"
+        ),
+        "192.0.2.80",
+    ),
+    "mail_host": (
+        "dns_mx",
+        lambda n: fault(
+            "mx_target_unresolvable",
+            exchanges=[
+                {"host": f"mx.c{n}.pt", "addresses": ["192.0.2.1"], "unreachable": []},
+                {"host": "mx.old.example", "addresses": [], "unreachable": []},
+            ],
+        ),
+        "mx.old.example",
+    ),
+    "certificate": (
+        "cert_le",
+        lambda n: fault(
+            "cert_expired", owner="host", served={"certificate": {"sha256": "ab" * 32}}
+        ),
+        "ab" * 32,
+    ),
+}
+
+
+def judged(tenant, check_id, status, code="", at=None):
+    """A row of a server card as its recording has it, told to the seam."""
+    at = at or timezone.now()
+    findings = [{"code": code, "severity": status, "owner": "host", "message": "It is down."}]
+    before = ServerCheck.objects.filter(tenant=tenant, check_id=check_id).first()
+    after, _made = ServerCheck.objects.update_or_create(
+        tenant=tenant,
+        check_id=check_id,
+        defaults={
+            "status": status,
+            "message": "It is down.",
+            "findings": findings if code else [],
+            "checked_at": at,
+            "since": at,
+        },
+    )
+    server_changed(tenant.pk, {check_id: before}, {check_id: after})
+
+
+def assert_true_to_rows():
+    """The kept numbers are those of the rows."""
+    for incident in Incident.objects.all():
+        open_ = incident.members.filter(left_at=None)
+        now = open_.values("domain").distinct().count()
+        assert incident.domains_now == now, incident
+        assert incident.domains_most >= now
+        if incident.closed_at:
+            assert now == 0
+        elif not incident.held:
+            assert now
+    assert AuditDomain.objects.count_anew(TenantCounts.objects.values_list("pk", flat=True)) == 0

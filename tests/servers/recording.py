@@ -29,7 +29,8 @@ from audit.models import (  # noqa: E402
     Tenant,
     TenantCounts,
 )
-from audit.results import incidents, store, triage  # noqa: E402
+from audit.results import incident_cards, incident_events, incident_sweep, store, triage  # noqa: E402
+from audit.results.incident_rows import IncidentClosed  # noqa: E402
 from tests.audit.troubles import fault, found  # noqa: E402
 
 LOT = 8
@@ -186,13 +187,13 @@ def crosswise(rounds, seed):
             meet()
             for _act in range(3):
                 judge(chance, chance.choice(tenants))
-                incidents.sweep(timezone.now())
-                incidents.hold_numbers_against_rows()
+                incident_sweep.sweep(timezone.now())
+                incident_sweep.hold_numbers_against_rows()
             meet()
             meet()
 
     side_by_side(worker(0), worker(1), caretaker)
-    incidents.sweep(timezone.now())
+    incident_sweep.sweep(timezone.now())
     check_all()
 
 
@@ -209,8 +210,8 @@ def judge(chance, tenant_id):
         )  # fmt: skip
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        with contextlib.suppress(incidents.IncidentClosed), transaction.atomic():
-            return incidents.server_changed(tenant_id, dict.fromkeys(after), after)
+        with contextlib.suppress(IncidentClosed), transaction.atomic():
+            return incident_cards.server_changed(tenant_id, dict.fromkeys(after), after)
     raise AssertionError("closed by others for ever")
 
 
@@ -236,7 +237,7 @@ def stand_still(event, *states):
             time.sleep(PATIENCE)
 
     armed = False
-    incidents.subscribe(stop)
+    incident_events.subscribe(stop)
     for n, state in enumerate(states, 1):
         armed = n == len(states)
         for start in range(0, LOT, 2):  # two are alone, three share

@@ -9,7 +9,7 @@ from django.utils import timezone
 from audit.models import Incident, IncidentDomain, NotificationChannel
 from audit.notify import delivery, outbox
 from audit.queue.process import own_process
-from audit.results.incidents import Event
+from audit.results.incident_events import Event
 
 
 def make_channel(kind="webhook", name="", **fields):

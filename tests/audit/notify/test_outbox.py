@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from audit.models import AuditDomain, Incident, Notification, NotificationChannel, Waiver
 from audit.notify import outbox
-from audit.results import incidents
-from audit.results.incidents import Event
+from audit.results import incident_events
+from audit.results.incident_events import Event
 from tests.audit.factories import audit, make_domain, make_tenant
 from tests.audit.notify.making import close_incident, make_channel, open_incident, send
 
@@ -22,7 +22,7 @@ def states():
 
 
 def test_incidents_are_listened_to():
-    assert outbox.incident_changed in incidents.HANDLERS
+    assert outbox.incident_changed in incident_events.HANDLERS
 
 
 def test_what_is_rolled_back_is_not_told(hooks):

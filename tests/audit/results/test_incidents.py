@@ -5,40 +5,25 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from audit.models import (
-    AuditDomain,
-    CheckTransition,
-    Incident,
-    IncidentDomain,
-    ServerCard,
-    ServerCheck,
-    TenantCounts,
-)
+from audit.models import AuditDomain, CheckTransition, Incident, IncidentDomain, TenantCounts
+from audit.results import incident_events, store
 from audit.results import incidents as seam
-from audit.results import store
 from tests.audit import factories as make
-from tests.audit.troubles import all_ok, audit, fault, found, incidents, settled, unmeasured
+from tests.audit.troubles import (
+    SHARED,
+    all_ok,
+    assert_true_to_rows,
+    audit,
+    fault,
+    found,
+    incidents,
+    mx_incident,
+    settled,
+    unmeasured,
+)
 
 pytestmark = pytest.mark.django_db
 MX = fault("mx_missing")
-
-
-@pytest.fixture
-def domain():
-    return settled("cliente.pt")
-
-
-@pytest.fixture
-def told(monkeypatch):
-    """What listeners hear: [(event, kind, key)]."""
-    heard = []
-    monkeypatch.setattr(seam, "HANDLERS", [])
-    seam.subscribe(lambda incident, event: heard.append((event, incident.kind, incident.key)))
-    return heard
-
-
-def mx_incident(domain, n=1):
-    return ("check", f"{domain.pk}:dns_mx", n)
 
 
 # -- confirmation
@@ -259,35 +244,6 @@ def test_a_service_that_stopped_is_the_servers_for_all_of_its_domains():
     ]
 
 
-SHARED = {
-    "address": (
-        "webmail_http",
-        lambda n: fault(
-            ["webmail_refused", "webmail_timeout"][n % 2], addresses=["192.0.2.80"], owner="host"
-        ),
-        "192.0.2.80",
-    ),
-    "mail_host": (
-        "dns_mx",
-        lambda n: fault(
-            "mx_target_unresolvable",
-            exchanges=[
-                {"host": f"mx.c{n}.pt", "addresses": ["192.0.2.1"], "unreachable": []},
-                {"host": "mx.old.example", "addresses": [], "unreachable": []},
-            ],
-        ),
-        "mx.old.example",
-    ),
-    "certificate": (
-        "cert_le",
-        lambda n: fault(
-            "cert_expired", owner="host", served={"certificate": {"sha256": "ab" * 32}}
-        ),
-        "ab" * 32,
-    ),
-}
-
-
 @pytest.mark.parametrize("kind", SHARED)
 @pytest.mark.parametrize("tenants", [1, 2])
 def test_several_that_share_what_explains_it_become_one(kind, tenants, told):
@@ -423,171 +379,7 @@ def test_a_trouble_that_cannot_be_measured_meanwhile_stays_in_its_incident(domai
     assert incidents() == [("check", f"{domain.pk}:carbonio", 1)]
 
 
-# -- the server card
-
-
-def judged(tenant, check_id, status, code="", at=None):
-    """A row of a server card as its recording has it, told to the seam."""
-    at = at or timezone.now()
-    findings = [{"code": code, "severity": status, "owner": "host", "message": "It is down."}]
-    before = ServerCheck.objects.filter(tenant=tenant, check_id=check_id).first()
-    after, _made = ServerCheck.objects.update_or_create(
-        tenant=tenant,
-        check_id=check_id,
-        defaults={
-            "status": status,
-            "message": "It is down.",
-            "findings": findings if code else [],
-            "checked_at": at,
-            "since": at,
-        },
-    )
-    seam.server_changed(tenant.pk, {check_id: before}, {check_id: after})
-
-
-def test_a_row_of_the_server_card_opens_and_closes_confirmed(told):
-    tenant = make.make_tenant()
-    judged(tenant, "server_ptr", "fail", "server_ptr_missing")
-    assert incidents() == []
-    judged(tenant, "server_ptr", "fail", "server_ptr_missing")
-    assert incidents() == [("server", f"{tenant.pk}:server_ptr", 0)]
-    judged(tenant, "server_ptr", "ok")
-    assert len(incidents()) == 1
-    judged(tenant, "server_ptr", "unknown", "dns_timeout")
-    judged(tenant, "server_ptr", "ok")
-    assert incidents() == [] and [e for e, *_of in told] == ["opened", "closed"]
-    assert ServerCard.objects.get().unconfirmed == {}
-
-
-def test_the_row_and_its_domains_are_one_incident_until_both_are_cured(told):
-    tenant = make.make_tenant()
-    domain = settled("c.pt", tenant)
-    spf = fault("spf_include_missing", owner="host", because=("server_spf", "server_spf_broken"))
-    for _confirmed in range(2):
-        audit(domain, dns_spf=spf)
-        judged(tenant, "server_spf", "fail", "server_spf_broken")
-    assert incidents() == [("server", f"{tenant.pk}:server_spf", 1)]
-    for _confirmed in range(2):
-        audit(domain)
-    assert incidents() == [("server", f"{tenant.pk}:server_spf", 0)]
-    for _confirmed in range(2):
-        audit(domain, dns_spf=spf)
-    AuditDomain.objects.update(next_audit_at=timezone.now() + timedelta(hours=1))
-    for _confirmed in range(2):
-        judged(tenant, "server_spf", "ok")
-    assert incidents() == [("server", f"{tenant.pk}:server_spf", 1)]
-    domain.refresh_from_db()
-    assert domain.next_audit_at <= timezone.now(), "it is looked at again soon"
-    for _confirmed in range(2):
-        audit(domain)
-    assert incidents() == [] and len(told) == 2
-
-
-def test_a_portal_is_one_cause_for_the_card_and_for_the_domains():
-    tenant = make.make_tenant()
-    domain = settled("c.pt", tenant)
-    for _confirmed in range(2):
-        judged(tenant, "server_portal", "unknown", "portal_unreachable")
-        audit(domain, unmeasured("portal_unreachable"))
-    assert incidents() == [("portal", str(tenant.pk), 1)]
-
-
-# -- removal, switching off, sweeping, keeping true
-
-
-def assert_true_to_rows():
-    """The kept numbers are those of the rows."""
-    for incident in Incident.objects.all():
-        open_ = incident.members.filter(left_at=None)
-        now = open_.values("domain").distinct().count()
-        assert incident.domains_now == now, incident
-        assert incident.domains_most >= now
-        if incident.closed_at:
-            assert now == 0
-        elif not incident.held:
-            assert now
-    assert AuditDomain.objects.count_anew(TenantCounts.objects.values_list("pk", flat=True)) == 0
-
-
-def test_removing_domains_takes_them_out_of_their_incidents():
-    check, trouble, key = SHARED["address"]
-    other = make.make_tenant("B")
-    domains = [settled(f"c{n}.pt", make.make_tenant("A") if not n else None) for n in range(3)]
-    domains.append(settled("x.pt", other))
-    for domain in domains:
-        for _confirmed in range(2):
-            audit(domain, **{check: trouble(0)})
-    assert incidents() == [("address", key, 4)]
-    domains[0].delete()
-    assert incidents() == [("address", key, 3)]
-    AuditDomain.objects.filter(pk=domains[1].pk).delete()
-    assert incidents() == [("address", key, 2)]
-    other.delete()
-    assert incidents() == [("address", key, 1)]
-    domains[2].delete()
-    assert incidents() == [] and Incident.objects.get(kind="address").closed_at
-
-
-def test_a_domain_that_is_switched_off_leaves_and_comes_back_confirmed(domain):
-    for _confirmed in range(2):
-        audit(domain, dns_mx=MX)
-    AuditDomain.objects.filter(pk=domain.pk).update(enabled=False)
-    seam.sweep(timezone.now())
-    assert incidents() == []
-    AuditDomain.objects.filter(pk=domain.pk).update(enabled=True)
-    audit(domain, dns_mx=MX)
-    assert incidents() == [mx_incident(domain)]
-    assert_true_to_rows()
-
-
-def test_a_tenant_that_is_switched_off_has_no_open_incidents():
-    tenant = make.make_tenant()
-    for n in range(3):
-        domain = settled(f"c{n}.pt", tenant)
-        for _confirmed in range(2):
-            audit(domain, unmeasured("portal_unreachable"))
-    for _confirmed in range(2):
-        judged(tenant, "server_portal", "fail", "portal_unreachable")
-    tenant.enabled = False
-    tenant.save()
-    seam.sweep(timezone.now())
-    assert incidents() == []
-    assert_true_to_rows()
-
-
-def test_single_ones_that_a_merge_had_to_leave_are_taken_by_the_sweep():
-    check, trouble, key = SHARED["address"]
-    domains = [settled(f"c{n}.pt") for n in range(4)]
-    for domain in domains[:3]:
-        for _confirmed in range(2):
-            audit(domain, **{check: trouble(0)})
-    left = Incident.objects.create(
-        kind="check",
-        key=f"{domains[3].pk}:{check}",
-        tenant=domains[3].tenant,
-        shared=f"address:{key}",
-        owner="host",
-        severity="fail",
-        opened_at=timezone.now(),
-        confirmed_at=timezone.now(),
-        domains_now=1,
-        domains_most=1,
-    )
-    IncidentDomain.objects.create(
-        incident=left, domain=domains[3], check_id=check, since=timezone.now()
-    )
-    seam.sweep(timezone.now())
-    assert incidents() == [("address", key, 4)]
-    domains[3].refresh_from_db()
-    assert_true_to_rows()
-
-
-def test_numbers_that_are_wrong_are_said_and_mended(domain):
-    for _confirmed in range(2):
-        audit(domain, dns_mx=MX)
-    Incident.objects.update(domains_now=7, domains_most=7)
-    assert seam.hold_numbers_against_rows() == 1
-    assert incidents() == [mx_incident(domain)] and seam.hold_numbers_against_rows() == 0
+# -- what is lost, and what fails
 
 
 def test_a_membership_that_was_lost_is_found_again(domain):
@@ -607,12 +399,12 @@ def test_a_listener_that_fails_fails_the_audit_and_nothing_is_written(domain, mo
     def broken(incident, event):
         raise RuntimeError("no")
 
-    monkeypatch.setattr(seam, "HANDLERS", [broken])
+    monkeypatch.setattr(incident_events, "HANDLERS", [broken])
     with pytest.raises(RuntimeError):
         audit(domain, dns_mx=MX)
     domain.refresh_from_db()
     assert Incident.objects.count() == 0 and domain.unconfirmed["dns_mx"][1] == 1
-    monkeypatch.setattr(seam, "HANDLERS", [])
+    monkeypatch.setattr(incident_events, "HANDLERS", [])
     audit(domain, dns_mx=MX)
     assert incidents() == [mx_incident(domain)]
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from audit.models import AuditDomain, Incident, IncidentDomain, TenantCounts
-from audit.results import incidents, store
+from audit.results import incident_sweep, store
 from tests.audit import factories as make
 from tests.audit.troubles import fault, found
 
@@ -84,7 +84,7 @@ def test_members_numbers_and_columns_are_those_of_the_model(acts):
             )
             for n in numbers:
                 models[n].audit(state, at_once=at_once)
-            incidents.sweep(now)
+            incident_sweep.sweep(now)
             _hold(domains, models)
         transaction.set_rollback(True)
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from audit.models import AuditDomain, Incident, TenantCounts, Waiver
-from audit.results import incidents, waived, waivers
+from audit.results import incident_sweep, waived, waivers
 from collectors.base import DnsRecord, Finding, Fix, Owner, Severity
 from collectors.text import _
 from tests.audit.troubles import audit, fault, settled
@@ -122,9 +122,9 @@ def test_what_could_not_be_measured_says_nothing(domain):
 
 def test_its_time_ends_it_by_the_sweep_alone(domain):
     waiver = waive(domain, until=timezone.now() + timedelta(hours=1))
-    incidents.sweep(timezone.now())
+    incident_sweep.sweep(timezone.now())
     assert_known(domain, known=True)
-    incidents.sweep(timezone.now() + timedelta(hours=1, seconds=1))
+    incident_sweep.sweep(timezone.now() + timedelta(hours=1, seconds=1))
     assert why(waiver) == "time"
     assert_known(domain, known=False)
 

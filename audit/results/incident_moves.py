@@ -1,0 +1,212 @@
+"""What one transaction changes of incidents and their members."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from audit.models import AuditDomain, Incident, ServerCheck
+from audit.results import domain_rows
+from audit.results.cause import SHARED_BY, Cause, Kind, Place
+from audit.results.confirmation import Change
+from audit.results.domain_rows import Moved
+from audit.results.incident_events import Event, tell
+from audit.results.incident_merging import merge
+from audit.results.incident_rows import IncidentClosed, name_of, open_incidents, said, save
+from audit.results.triage import Member, Members
+from collectors.base import Status
+
+_COUNT = (
+    "UPDATE audit_incidents SET"
+    " domains_now = CASE WHEN domains_now + %s < 0 THEN 0 ELSE domains_now + %s END,"
+    " domains_most = CASE WHEN domains_now + %s > domains_most THEN domains_now + %s"
+    " ELSE domains_most END"
+    " WHERE id = %s AND closed_at IS NULL"
+)
+_OF_SEVERAL = "UPDATE audit_incidents SET tenant_id = NULL WHERE id = %s"
+_LEAVE = (
+    "UPDATE audit_incident_domains SET left_at = %s"
+    " WHERE domain_id = %s AND check_id = %s AND left_at IS NULL"
+)
+_JOIN = (
+    "INSERT INTO audit_incident_domains (incident_id, domain_id, check_id, since)"
+    " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+
+
+class Join(NamedTuple):
+    row: AuditDomain
+    check_id: str
+    cause: Cause
+    change: Change
+    place: Place
+
+
+class Moves:
+    """What one transaction changes of incidents and their members; `members`: of the domains that
+    it has locked, as they are in the end."""
+
+    def __init__(self, members: dict[int, Members], now: datetime) -> None:
+        self.members, self.now = members, now
+        self._before = {pk: dict(of) for pk, of in members.items()}
+        self._joins: list[Join] = []
+        self._left: list[tuple[int, str]] = []
+        self._ids: dict[tuple[str, str], int] = {}  # of open incidents, by kind and key
+        self._tenants: dict[int, int | None] = {}  # of these
+        self._opened: dict[int, bool] = {}  # {id: whether to tell of it}
+        self._words: dict[int, Cause] = {}
+        self.moved: Moved = {}  # of domains that were not its own
+
+    def join(self, row: AuditDomain, check_id: str, cause: Cause, change: Change) -> None:
+        """This check is part of the incident of its cause from now on."""
+        member = self.members[row.pk].get(check_id)
+        if member is not None:
+            if cause.belongs_to(member.kind, member.key):
+                return
+            self.leave(row.pk, check_id)
+        self._joins.append(Join(row, check_id, cause, change, cause.place))
+
+    def leave(self, domain_id: int, check_id: str) -> None:
+        """It is part of none any more."""
+        if self.members[domain_id].pop(check_id, None) is not None:
+            self._left.append((domain_id, check_id))
+
+    def reword(self, incident_id: int, cause: Cause) -> None:
+        """An incident of one domain says what is found now."""
+        self._words[incident_id] = cause
+
+    def make(self, rows: Mapping[int, AuditDomain]) -> None:
+        """Write all of it."""
+        if not (self._joins or self._left or self._words):
+            return
+        merging = self._choose_places()
+        self._open_missing()
+        adapt = connection.ops.adapt_datetimefield_value
+        joined = [self._joined(join, adapt) for join in self._joins]
+        delta = self._difference()
+        tenants = {self._ids[j.place.kind, j.place.key]: j.row.tenant_id for j in self._joins}
+        for pk in sorted({*delta, *tenants, *self._words}):
+            if cause := self._words.get(pk):
+                words = {**said(cause), "shared": name_of(cause.shared)}
+                Incident.objects.filter(pk=pk).update(**words)
+            self._count(pk, delta.get(pk, 0), tenants.get(pk))
+        with connection.cursor() as cursor:
+            if self._left:
+                now = adapt(self.now)
+                cursor.executemany(_LEAVE, [[now, *of] for of in self._left])
+            if joined:
+                cursor.executemany(_JOIN, joined)
+        for place in merging:
+            into = self._ids[place.kind, place.key]
+            moved = merge(place, into, rows, self.members, self.now)
+            self.moved = domain_rows.together(self.moved, moved)
+        tell([pk for pk, told in self._opened.items() if told], Event.OPENED)
+        self._close([pk for pk, n in delta.items() if n < 0])
+
+    def _choose_places(self) -> list[Place]:
+        """Where each join belongs: with others that share its thing, or by itself. Returns the
+        places that single incidents are to be merged into."""
+        wanted = {p for j in self._joins for p in (j.cause.place, j.cause.shared) if p}
+        for pk, kind, key, tenant_id in open_incidents(wanted):
+            self._ids[kind, key], self._tenants[pk] = pk, tenant_id
+        alone: dict[Place, list[Join]] = {}
+        for join in self._joins:
+            shared = join.cause.shared
+            if shared and (shared.kind, shared.key) not in self._ids:
+                alone.setdefault(shared, []).append(join)
+        shared_now = set()
+        for place, joins in alone.items():
+            domains = {join.row.pk for join in joins}
+            if len(domains) < SHARED_BY:
+                others = Incident.objects.filter(closed_at=None, shared=name_of(place))
+                domains |= {-pk for pk in others.values_list("pk", flat=True)[:SHARED_BY]}
+            if len(domains) >= SHARED_BY:
+                shared_now.add(place)
+        self._joins = [
+            join._replace(place=join.cause.shared)
+            if join.cause.shared
+            and (
+                join.cause.shared in shared_now
+                or (join.cause.shared.kind, join.cause.shared.key) in self._ids
+            )
+            else join
+            for join in self._joins
+        ]
+        return sorted(shared_now, key=lambda p: (p.kind, p.key))
+
+    def _open_missing(self) -> None:
+        """Open the incidents that there are not yet; another process may open the same."""
+        missing: dict[tuple[str, str], list[Join]] = {}
+        for join in self._joins:
+            if (join.place.kind, join.place.key) not in self._ids:
+                missing.setdefault((join.place.kind, join.place.key), []).append(join)
+        for place in sorted(missing):
+            joins = missing[place]
+            pk, made = open_of(joins[0].place, joins[0].cause, joins, self.now)
+            self._ids[place] = pk
+            if made:
+                self._opened[pk] = not all(join.change.is_old for join in joins)
+
+    def _joined(self, join: Join, adapt: Callable[[datetime], Any]) -> list[Any]:
+        """The row of a new member, and it is one."""
+        pk = self._ids[join.place.kind, join.place.key]
+        since = join.change.since
+        self.members[join.row.pk][join.check_id] = Member(
+            pk, join.place.kind, join.place.key, since, False
+        )
+        return [pk, join.row.id, join.check_id, adapt(since)]
+
+    def _difference(self) -> dict[int, int]:
+        """`{incident id: how many domains more}`."""
+        delta: dict[int, int] = {}
+        for pk, after in self.members.items():
+            before = {member.incident_id for member in self._before[pk].values()}
+            now = {member.incident_id for member in after.values()}
+            for incident in before - now:
+                delta[incident] = delta.get(incident, 0) - 1
+            for incident in now - before:
+                delta[incident] = delta.get(incident, 0) + 1
+        return delta
+
+    def _count(self, pk: int, more: int, tenant_id: int | None) -> None:
+        """Count; an incident of several tenants is none's own."""
+        with connection.cursor() as cursor:
+            if more:
+                cursor.execute(_COUNT, [more, more, more, more, pk])
+                if more > 0 and not cursor.rowcount:
+                    raise IncidentClosed(f"incident {pk} was closed meanwhile")
+            if tenant_id is not None and self._tenants.get(pk) not in (None, tenant_id):
+                cursor.execute(_OF_SEVERAL, [pk])
+
+    def _close(self, ids: Collection[int]) -> None:
+        """Close those that touch no domain any more and that nothing else holds open."""
+        if not ids:
+            return
+        empty = Incident.objects.filter(pk__in=ids, closed_at=None, held=False, domains_now=0)
+        closed = list(empty.values_list("pk", flat=True))
+        if closed:
+            Incident.objects.filter(pk__in=closed).update(closed_at=self.now)
+            tell(closed, Event.CLOSED)
+
+
+def open_of(place: Place, cause: Cause, joins: Sequence[Join], now: datetime) -> tuple[int, bool]:
+    """The open incident of a place, and whether it is opened by this."""
+    tenants = {join.row.tenant_id for join in joins}
+    own = place == cause.place
+    new = Incident(
+        kind=place.kind,
+        key=place.key,
+        tenant_id=None if len(tenants) > 1 or place.kind == Kind.RESOLVER else tenants.pop(),
+        subject=place.subject,
+        opened_at=min(join.change.since for join in joins),
+        confirmed_at=now,
+        shared=name_of(cause.shared) if own else "",
+        **said(cause),
+    )
+    if place.kind in (Kind.SERVER, Kind.PORTAL):
+        row = cause.check_id if place.kind == Kind.SERVER else "server_portal"
+        checks = ServerCheck.objects.filter(tenant=new.tenant_id, check_id=row)
+        if check := checks.exclude(status=Status.OK.value).first():
+            new.message, new.message_source = check.message, check.message_source
+    return save(new)
