@@ -77,7 +77,7 @@ class DnsClient:
         lag: LoopLag | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.servers = list(servers) or [(server, 53) for server in _system_servers()]
+        self.servers = list(servers) or [(server, 53) for server in system_servers()]
         self.seconds, self.cache_seconds, self.cache_bytes = seconds, cache_seconds, cache_bytes
         self.health = ResolverHealth(self._fault_code, probe)
         self._cache: OrderedDict[Key, Entry] = OrderedDict()  # least used first
@@ -442,7 +442,7 @@ def _normal(name: str) -> str:
         raise dns_fault("dns_bad_name", name[:300], "") from None
 
 
-def _system_servers() -> list[str]:
+def system_servers() -> list[str]:
     """The addresses in resolv.conf(5)."""
     try:
         text = RESOLV_CONF.read_text(errors="replace")

@@ -37,6 +37,7 @@ from collectors.net.dns_records import (
     name_text,
 )
 from collectors.net.dns_wire import (
+    AA,
     QR,
     QR_AND_OPCODE,
     TC,
@@ -67,7 +68,7 @@ def read(wire: bytes, question: Question) -> Answer:
 def read_any(wire: bytes, question: Question) -> Answer:
     """As read(), the long way."""
     try:
-        return _Reader(wire, question).answer()
+        return Reader(wire, question).answer()
     except (struct.error, IndexError, dns.exception.DNSException, ValueError) as error:
         if isinstance(error, TooMuch):
             raise
@@ -99,7 +100,7 @@ class _Raw(NamedTuple):
     end: int
 
 
-class _Reader:
+class Reader:
     """Reads one message, at most so much of it as the bounds above allow."""
 
     def __init__(self, wire: bytes, question: Question) -> None:
@@ -130,9 +131,9 @@ class _Reader:
                 if raw.rdtype == SOA:
                     least = min(raw.ttl, struct.unpack_from("!I", self.wire, raw.end - 4)[0])
                     self.soa_ttl = least
-        return self._followed(rcode, bool(flags & TC), answered=bool(counts[0]))
+        return self._followed(rcode, flags, answered=bool(counts[0]))
 
-    def _followed(self, rcode: int, truncated: bool, *, answered: bool) -> Answer:
+    def _followed(self, rcode: int, flags: int, *, answered: bool) -> Answer:
         """What all that was read says of the question's name, and of where its aliases lead."""
         chain: list[str] = []
         ttls: list[int] = []
@@ -153,12 +154,13 @@ class _Reader:
         return Answer(
             rcode,
             len(self.wire),
-            truncated,
+            bool(flags & TC),
             tuple(rrset.records[key] for key in sorted(rrset.records)) if rrset else (),  # type: ignore[type-var]
             tuple(chain),
             min(ttls),
             proves_absence,
             nodata=(bool(chain) or not answered) and (proves_absence or not self.has_ns),
+            authoritative=bool(flags & AA),
         )
 
     def _question(self, count: int, flags: int) -> int:

@@ -2,13 +2,25 @@
 
 import asyncio
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
 
-from collectors.net.dns_reader import read
+from collectors.net import dns_reader
 from collectors.net.dns_wire import QR, TC, Answer, NoDnsMessage, Question, TooMuch
 from collectors.net.loop_lag import LagTimeout
 
 WAITING_DATAGRAMS = 64
+
+
+class MayBeCut(Protocol):
+    """What a message says; `truncated`: the whole of it comes over TCP."""
+
+    @property
+    def truncated(self) -> bool: ...
+
+
+ReadT = TypeVar("ReadT", bound=MayBeCut)
 
 
 class BadTry(Exception):
@@ -27,8 +39,21 @@ class _Datagrams(asyncio.DatagramProtocol):
         self.queue.put_nowait(exc)
 
 
-async def ask_udp(question: Question, host: str, port: int, limit: LagTimeout) -> Answer:
-    """The answer, which may be truncated and is then not read further; raises BadTry.
+def read(data: bytes, question: Question) -> Answer:
+    """The answer in a message, one that is truncated unread; raises NoDnsMessage or TooMuch."""
+    if is_truncated(data, question):
+        return Answer(0, len(data), truncated=True)
+    return dns_reader.read(data, question)
+
+
+async def ask_udp(
+    question: Question,
+    host: str,
+    port: int,
+    limit: LagTimeout,
+    reader: Callable[[bytes, Question], ReadT] = read,  # type: ignore[assignment]
+) -> ReadT:
+    """What `reader` makes of the answer, which may be truncated; raises BadTry.
 
     A datagram that does not belong to the question is passed over: the right one may still come.
     """
@@ -44,10 +69,8 @@ async def ask_udp(question: Question, host: str, port: int, limit: LagTimeout) -
                     data = await protocol.queue.get()
                     if isinstance(data, Exception):
                         raise data
-                    if is_truncated(data, question):
-                        return Answer(0, len(data), truncated=True)
                     try:
-                        return read(data, question)
+                        return reader(data, question)
                     except NoDnsMessage:
                         foreign = True
             finally:
@@ -60,16 +83,22 @@ async def ask_udp(question: Question, host: str, port: int, limit: LagTimeout) -
         raise BadTry("dns_bad_response") from None
 
 
-async def ask_tcp(question: Question, host: str, port: int, limit: LagTimeout) -> Answer:
+async def ask_tcp(
+    question: Question,
+    host: str,
+    port: int,
+    limit: LagTimeout,
+    reader: Callable[[bytes, Question], ReadT] = read,  # type: ignore[assignment]
+) -> ReadT:
     """The whole answer; raises BadTry, also for a connection that ends early."""
     try:
         async with limit:
-            reader, writer = await asyncio.open_connection(host, port)
+            incoming, writer = await asyncio.open_connection(host, port)
             try:
                 wire = question.to_wire()
                 writer.write(struct.pack("!H", len(wire)) + wire)
-                (length,) = struct.unpack("!H", await reader.readexactly(2))
-                answer = read(await reader.readexactly(length), question)
+                (length,) = struct.unpack("!H", await incoming.readexactly(2))
+                answer = reader(await incoming.readexactly(length), question)
             except (asyncio.IncompleteReadError, ConnectionError, NoDnsMessage, TooMuch):
                 raise BadTry("dns_bad_response") from None
             finally:

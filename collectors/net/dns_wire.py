@@ -30,7 +30,7 @@ from collectors.net.dns_records import (
 
 PAYLOAD = 1232  # EDNS buffer size: what fits into one unfragmented packet (DNS flag day 2020)
 MAX_USUAL = 50  # records of a usual answer
-QR, TC, RD = 0x8000, 0x0200, 0x0100
+QR, AA, TC, RD = 0x8000, 0x0400, 0x0200, 0x0100
 QR_AND_OPCODE = 0xF800  # of the flags; the opcode of a query is 0
 _RCODE = 0xF
 _AT_QUESTION = 0xC00C  # a pointer to the name in the question
@@ -56,7 +56,7 @@ class Question:
     """What is asked, with the id of the message that asks it.
 
     `name`: in lower case, without the final dot; `rdtype`: its number. `asked`: name, type and
-    class on the wire.
+    class on the wire. `recursive`: asked of a resolver, not of a zone's own server.
     """
 
     name: str
@@ -64,14 +64,15 @@ class Question:
     edns: bool = True
     id: int = field(default_factory=lambda: secrets.randbits(16))
     asked: bytes = b""
+    recursive: bool = True
 
     def __post_init__(self) -> None:
         wire = name_wire(self.name) + struct.pack("!2H", self.rdtype, IN)
         object.__setattr__(self, "asked", wire)
 
     def to_wire(self) -> bytes:
-        """A recursive query; with EDNS it says how much one packet may carry (RFC 6891, 6.1.2)."""
-        header = _HEADER.pack(self.id, RD, 1, 0, 0, int(self.edns))
+        """A query; with EDNS it says how much one packet may carry (RFC 6891, 6.1.2)."""
+        header = _HEADER.pack(self.id, RD if self.recursive else 0, 1, 0, 0, int(self.edns))
         return header + self.asked + (_EDNS if self.edns else b"")
 
 
@@ -82,6 +83,7 @@ class Answer:
     `records`: of the name, or of the end of `chain`, the aliases that lead from it; sorted, without
     duplicates. `ttl`: the least of all that was used; of an absence by RFC 2308, section 5.
     `proves_absence`: it holds the SOA record that goes with one. `nodata`: see RFC 2308, 2.2.
+    `authoritative`: the server says that the zone of the name is its own (AA).
     """
 
     rcode: int
@@ -92,6 +94,7 @@ class Answer:
     ttl: int = 0
     proves_absence: bool = False
     nodata: bool = False
+    authoritative: bool = False
 
     @property
     def ends(self) -> bool:
@@ -111,6 +114,7 @@ def read_usual(wire: bytes, question: Question) -> Answer | None:
 def _read(wire: bytes, question: Question) -> Answer | None:
     message_id, flags, questions, answers, authorities, others = _HEADER.unpack_from(wire)
     rcode, at, rdtype = flags & _RCODE, 12 + len(question.asked), question.rdtype
+    own = bool(flags & AA)
     if (
         message_id != question.id
         or flags & (QR_AND_OPCODE | TC) != QR
@@ -147,9 +151,11 @@ def _read(wire: bytes, question: Question) -> Answer | None:
     if at != len(wire) or ttl >= 2**31:
         return None
     if not answers:
-        return Answer(rcode, at, ttl=ttl, proves_absence=True, nodata=True)
+        return Answer(rcode, at, ttl=ttl, proves_absence=True, nodata=True, authoritative=own)
     records = _records(wire, rdtype, found)
-    return Answer(rcode, at, records=records, ttl=ttl) if records else None
+    if not records:
+        return None
+    return Answer(rcode, at, records=records, ttl=ttl, authoritative=own)
 
 
 def _records(wire: bytes, rdtype: int, found: list[tuple[int, int]]) -> tuple[Record, ...] | None:

@@ -71,6 +71,7 @@ class NetConfig:
     resolver_probe: tuple[str, ...] = (ROOT,)  # names that any working resolver answers
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()  # that probes may reach, too
     ca_file: str = ""  # certificate authorities to trust beside the public ones
+    authoritative_port: int = 53  # where the name servers of zones are asked
     contact: str = ""  # an address or URL for whoever wonders about our requests
     check_seconds: float = 10.0
     domain_seconds: float = 30.0

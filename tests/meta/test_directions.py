@@ -34,6 +34,7 @@ COLLECTORS = [
     {"registry", "causes"},
     {"vm112", "dns", "webmail"},
     {"server"},
+    {"authoritative"},
     {"net"},
     {"standards", "panels"},
     {"names"},
