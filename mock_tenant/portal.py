@@ -1,4 +1,5 @@
-"""The portal API of the company's server: read-only GETs with a bearer token.
+"""The portal API of the company's server: read-only GETs with a bearer token, as
+docs/portal.openapi.yaml has them.
 
 What is not there is a 404 with a detail.
 """
@@ -60,6 +61,9 @@ class _Handler(Handler):
         if not hmac.compare_digest(given, f"Bearer {self.server.token}".encode()):
             return 401, {"detail": "the token is missing or wrong"}, 0
         parts = [unquote(part) for part in urlsplit(self.path).path.split("/")]
+        if parts == ["", "api", "v1", "domains"]:
+            hosted = self.server.company.domains
+            return 200, {"domains": [{"domain": name, "type": "local"} for name in hosted]}, 0
         if (
             len(parts) != 6
             or parts[:4] != ["", "api", "v1", "domains"]

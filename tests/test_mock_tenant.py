@@ -25,6 +25,7 @@ from audit.models import AuditDomain, Tenant
 from mock_tenant.dnsserver import DnsServer
 from mock_tenant.events import Onboarding
 from mock_tenant.tenant import MockTenant, PortTaken
+from tests import portal_contract as contract
 
 ROOT = Path(__file__).resolve().parent.parent
 ANY = {"portal": 0, "dns": 0, "webmail": 0}
@@ -34,6 +35,10 @@ ANY = {"portal": 0, "dns": 0, "webmail": 0}
 def mock(tmp_path_factory):
     with MockTenant(tmp_path_factory.mktemp("mock"), **ANY) as running:
         yield running
+
+
+def portal_path(what, domain):
+    return contract.PATHS[what].format(domain=domain)
 
 
 def ask_portal(mock, path, token=None, method="GET"):
@@ -99,6 +104,38 @@ def test_names_in_between_exist_and_others_do_not(mock):
 
 
 # -- the portal
+
+
+@pytest.mark.parametrize("what", sorted(contract.PATHS))
+def test_every_answer_of_the_portal_keeps_the_contract(mock, what):
+    kept = {status: contract.validator(what, status) for status in ("200", "404", "503")}
+    for fault in ("", *mock.company.faults):
+        if mock.company.faults.get(fault, {}).get("refuses"):
+            continue
+        mock.portal.faults = frozenset([fault] if fault else [])
+        for domain in [*mock.company.domains.values(), None]:
+            if domain and what != "domains" and domain.portal[what].get("delay"):
+                continue
+            path = portal_path(what, domain.name if domain else "nobody.invalid")
+            status, body = ask_portal(mock, path)
+            kept[str(status)].validate(body)
+    mock.portal.faults = frozenset()
+
+
+@pytest.mark.parametrize("what", sorted(contract.PATHS))
+def test_the_second_servers_portal_refuses_its_token_as_the_contract_has_it(mock, what):
+    token = mock.second_fields["portal_token"]
+    status, body = ask_portal(mock, portal_path(what, "vinhos-alentejo.pt"), token=token)
+    assert status == 401
+    contract.validator(what, "401").validate(body)
+
+
+def test_the_portal_lists_the_domains_that_it_knows(mock):
+    _status, body = ask_portal(mock, "/api/v1/domains")
+    names = {entry["domain"] for entry in body["domains"]}
+    assert names == set(mock.company.domains)
+    status, _body = ask_portal(mock, "/api/v1/domains/")
+    assert status == 404
 
 
 def test_it_rejects_a_missing_and_a_wrong_token(mock):
