@@ -1,5 +1,5 @@
-"""What scripts/verify-audit-overview.sh does: measure a running installation through its API, a
-line for each promise."""
+"""What scripts/verify-audit-overview.sh does: measure a running installation through its API, or a
+server's portal, a line for each promise."""
 
 import argparse
 import json
@@ -58,14 +58,23 @@ class Api:
 
 
 class Report:
-    """PASS and FAIL lines."""
+    """PASS and FAIL lines, and OPEN ones for what could not be measured."""
 
     def __init__(self):
-        self.failed = 0
+        self.failed = self.unmeasured = 0
 
     def line(self, passed, text):
         self.failed += not passed
         say(f"{'PASS' if passed else 'FAIL'}  {text}")
+
+    def open(self, text):
+        self.unmeasured += 1
+        say(f"OPEN  {text}")
+
+    @property
+    def exit_status(self):
+        """0 all passed, 1 something failed, 2 something could not be measured."""
+        return 1 if self.failed else 2 if self.unmeasured else 0
 
 
 def verify(api, report, tenant_id=None, domain=None):
@@ -181,6 +190,30 @@ def verify_mock(report):
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def verify_portal(options):
+    """Whether a portal keeps its contract; the exit status."""
+    import verify_portal as portal  # here: the collectors are not needed otherwise
+
+    stop_on_signals()
+    report = Report()
+    try:
+        portal.verify(options.portal, portal.token_of(options.token_file), report, options.domain)
+    except Trouble as trouble:
+        say(f"FAIL  {trouble}")
+        return 2
+    except Stopped:
+        return 130
+    return _end(report)
+
+
+def _end(report):
+    if report.exit_status == 2:
+        say(f"{report.unmeasured} could not be measured")
+    else:
+        say("all good" if not report.failed else f"{report.failed} failed")
+    return report.exit_status
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", default=os.environ.get("LIGBOX_URL", "http://127.0.0.1:8000"))
@@ -188,7 +221,11 @@ def main():
     parser.add_argument("--tenant")
     parser.add_argument("--domain")
     parser.add_argument("--mock", action="store_true")
+    parser.add_argument("--portal")
+    parser.add_argument("--token-file")
     options = parser.parse_args()
+    if options.portal is not None:
+        return verify_portal(options)
     if not options.mock and not options.token:
         say(
             "A token is needed: --token or LIGBOX_TOKEN; manage.py create_token NAME --scope run "
@@ -213,8 +250,7 @@ def main():
         return 1
     except Stopped:
         return 130
-    say("all good" if not report.failed else f"{report.failed} failed")
-    return int(bool(report.failed))
+    return _end(report)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,10 @@ def test_it_parses(script):
         ("start.sh", ["--no-mock", "--port", "--help"]),
         (
             "verify-audit-overview.sh",
-            ["--url", "--token", "--tenant", "--domain", "--mock", "--help"],
+            [
+                *("--url", "--token", "--tenant", "--domain", "--mock"),
+                *("--portal", "--token-file", "--help"),
+            ],
         ),
         (
             "install.sh",
