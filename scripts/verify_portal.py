@@ -73,11 +73,8 @@ class _Portal:
 
     async def _ask(self, what, domain="", token=None):
         """(answer or fault, seconds that it took)."""
-        client, begun = (
-            PortalClient(self.config.portal_paths, context=self.context),
-            time.monotonic(),
-        )
-        token = self.token if token is None else token
+        client = PortalClient(self.config.portal_paths, context=self.context)
+        token, begun = self.token if token is None else token, time.monotonic()
         try:
             said = await client.get(self.url, token, what, domain, seconds=SECONDS)
         except PortalFault as fault:
@@ -155,6 +152,7 @@ class _Portal:
             self._timely(
                 where, said, seconds, f"it says that there is none (HTTP 404: {said.detail[:200]})"
             )
+        return not isinstance(said, PortalFault)
 
     async def _status_and_services(self, domain):
         """What the check itself refuses: a status that nobody knows, or no service."""
