@@ -17,6 +17,7 @@ from audit.models import (
     Incident,
     Notification,
     ServerCard,
+    ServersAsked,
     ServerTransition,
     Tally,
     Tenant,
@@ -180,6 +181,9 @@ def prune() -> dict[str, int]:
             Notification.objects.filter(created_at__lt=before)
             .exclude(state=Notification.State.QUEUED)
             .exclude(incident__isnull=False, incident__closed_at=None)
+        ),
+        "servers_asked": _delete(
+            ServersAsked.objects.filter(asked_at__lt=timezone.now() - timedelta(days=1))
         ),
         "tasks": _prune_tasks(),
         "sessions": _prune_sessions(),

@@ -6,6 +6,7 @@ from django.urls import include, path
 from audit.web import (
     audit_now,
     certificates,
+    check_again,
     customer_report,
     export,
     incidents,
@@ -48,6 +49,7 @@ urlpatterns = [
     path(_DOMAIN + "trail/", trail.of_domain, name="trail"),
     path(_DOMAIN + "report/", report_links.make, name="make-report"),
     path("report/<str:token>/", customer_report.report, name="report"),
+    path("report/<str:token>/again/", check_again.check_again, name="check-again"),
     path("servers/", server.servers, name="servers"),
     path(_TENANT, server.tenant, name="tenant"),
     path(_TENANT + "card/", server.card, name="tenant-card"),

@@ -133,7 +133,7 @@ def _headers_of(site, path, answer):
     demanded = {
         "x-content-type-options": "nosniff",
         "x-frame-options": "DENY",
-        "referrer-policy": "no-referrer" if path.startswith("/report/") else "same-origin",
+        "referrer-policy": "same-origin",
         "cross-origin-opener-policy": "same-origin",
         "content-security-policy": "frame-ancestors 'none'",
     }

@@ -62,6 +62,7 @@ def setting(name, **env):
         ("AUDIT_DNSBLS", ",".join(f"l{n}.example.org" for n in range(9))),
         ("AUDIT_SMTP", "25"),
         ("AUDIT_SMTP_PORT", "0"),
+        ("AUDIT_AUTHORITATIVE_PORT", "0"),
         ("DATABASE_URL", "nonsense://x"),
         ("TIME_ZONE", "Europe/Nowhere"),
         ("LANGUAGE_CODE", "xx"),

@@ -11,6 +11,7 @@ from audit.models.runs import AuditRun, RunDomain
 from audit.models.second_factors import SecondFactor
 from audit.models.seen import Seen
 from audit.models.server_card import ServerCard, ServerCheck, ServerTransition, server_of
+from audit.models.servers_asked import ServersAsked
 from audit.models.tallies import Tally
 from audit.models.tenants import Tenant, target_of
 
@@ -34,6 +35,7 @@ __all__ = [
     "ServerCard",
     "ServerCheck",
     "ServerTransition",
+    "ServersAsked",
     "Tally",
     "Tenant",
     "TenantCounts",

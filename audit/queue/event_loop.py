@@ -22,6 +22,7 @@ def net_config() -> NetConfig:
         dns_cache_bytes=DNS_CACHE_BYTES // settings.Q_CLUSTER["workers"],
         allowed_networks=settings.AUDIT_ALLOWED_NETWORKS,
         ca_file=settings.AUDIT_CA_FILE,
+        authoritative_port=settings.AUDIT_AUTHORITATIVE_PORT,
         contact=settings.AUDIT_CONTACT,
         check_seconds=settings.AUDIT_CHECK_TIMEOUT_SEC,
         domain_seconds=settings.AUDIT_DOMAIN_TIMEOUT_SEC,

@@ -6,13 +6,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import translation
-from django.utils.cache import patch_cache_control
 from django.views.decorators.http import require_safe
 
-from audit.models import AuditDomain, Tenant
+from audit.models import AuditDomain
 from audit.reading import causes, scorecard
 from audit.web import report_links as links
+from audit.web.customers_page import in_language, private
 from collectors.base import Owner, Status
 
 
@@ -26,28 +25,12 @@ def report(request: HttpRequest, token: str) -> HttpResponse:
     except links.LinkEnded as ended:
         tenant = ended.link.domain.tenant
         context = {"ended": ended.why, "tenant": tenant}
-        return _in_language(request, "report_ended.html", context, tenant, status=410)
+        return in_language(request, "report_ended.html", context, tenant, status=410)
     if link is None:  # a customer's page, not one of ours
-        return _private(render(request, "report_ended.html", status=404))
+        return private(render(request, "report_ended.html", status=404))
     row = link.domain
-    response = _in_language(request, "report.html", _context(row), row.tenant)
+    response = in_language(request, "report.html", _context(row), row.tenant)
     links.note_opened(link, request)
-    return response
-
-
-def _in_language(
-    request: HttpRequest, template: str, context: dict[str, Any], tenant: Tenant, status: int = 200
-) -> HttpResponse:
-    with translation.override(tenant.language):
-        response = render(request, template, context, status=status)
-    response["Content-Language"] = tenant.language
-    return _private(response)
-
-
-def _private(response: HttpResponse) -> HttpResponse:
-    response["X-Robots-Tag"] = "noindex"
-    response["Referrer-Policy"] = "no-referrer"  # the address is the key
-    patch_cache_control(response, private=True, no_store=True)
     return response
 
 

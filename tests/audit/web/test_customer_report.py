@@ -88,7 +88,7 @@ def test_the_holder_of_a_link_sees_what_to_publish_and_nothing_internal(client, 
         "ana",
     ):
         assert ours not in html, ours
-    assert (answer["Referrer-Policy"], answer["X-Robots-Tag"]) == ("no-referrer", "noindex")
+    assert (answer["Referrer-Policy"], answer["X-Robots-Tag"]) == ("same-origin", "noindex")
     assert (
         "no-store" in answer["Cache-Control"]
         and "default-src 'none'" in answer["Content-Security-Policy"]
@@ -127,7 +127,7 @@ def test_a_link_of_another_make_is_404_and_an_old_one_is_410(client, domain):
         html = answer.content.decode()
         assert (
             answer.status_code == 404
-            and "no-referrer" in answer["Referrer-Policy"]
+            and "same-origin" in answer["Referrer-Policy"]
             and "noindex" in answer["X-Robots-Tag"]
         )
         assert "This link leads nowhere" in html and not any(
