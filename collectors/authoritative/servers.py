@@ -85,8 +85,11 @@ class _Look:
             if server.state == State.ANSWERED
             for asked in self.questions
         ]
+        trouble = self.trouble
+        if trouble == Trouble.NOT_FOUND and not self.recursor.answered:
+            trouble = Trouble.RESOLVER
         return Answers(
-            self.zone, self.trouble, tuple(self.servers), self.of_all, tuple(said), self.budget.sent
+            self.zone, trouble, tuple(self.servers), self.of_all, tuple(said), self.budget.sent
         )
 
     async def run(self) -> None:
@@ -141,6 +144,8 @@ class _Look:
             return but(State.FAILED)
         if not answer.authoritative:
             return but(State.LAME)
+        if not (answer.records or answer.chain or answer.rcode or answer.nodata):
+            return but(State.UNREADABLE)  # records, and none of what was asked
         chain, records, ttl = list(answer.chain), answer.records, answer.ttl
         if len({asked[0], *chain}) <= len(chain):
             return but(State.LOOP)
