@@ -8,6 +8,7 @@ VALUES = {
     "domain": "cliente.pt",
     "check_id": "dns_spf",
     "incident_id": "1",
+    "link_id": "1",
     "token": "x",
     "object_id": "1",
     "pk": "1",

@@ -62,7 +62,7 @@ class ReportLinkQuerySet(models.QuerySet["ReportLink"]):
             ReportLink(domain=row, created_at=now, created_by=by, expires_at=until)
             for row in domains
         ]
-        return self.bulk_create(links)
+        return ReportLink.objects.bulk_create(links)
 
     def end_of(self, domains: Sequence[int], now: datetime) -> None:
         """These domains have what their links ask for: the links end, and not at once, so that
@@ -130,14 +130,19 @@ class ReportLink(models.Model):
         self.expires_at = self.expires_at or self.created_at + timedelta(days=self.DAYS)
         super().save(*args, **kwargs)
 
+    def get_absolute_url(self) -> str:
+        """The address of the report, without the site."""
+        return reverse("report", args=[self.token])
+
     @property
     def token(self) -> str:
         """What its address holds: always the same for a link."""
         return _signer().sign(str(self.pk))
 
-    def get_absolute_url(self) -> str:
-        """The address of the report, without the site."""
-        return reverse("report", args=[self.token])
+    @property
+    def given_at(self) -> datetime:
+        """When its holder got it: when it was mailed, or made to be handed over."""
+        return self.sent_at or self.created_at
 
     @property
     def ended(self) -> "ReportLink.End | None":
@@ -160,6 +165,11 @@ class ReportLink(models.Model):
         """It leads nowhere from now on; False if it did not before."""
         now = timezone.now()
         return bool(ReportLink.objects.alive().filter(pk=self.pk).update(revoked_at=now))
+
+    def note_sent(self, to: str) -> None:
+        """A mail server took the message with it."""
+        self.sent_to, self.sent_at = to, timezone.now()
+        self.save(update_fields=["sent_to", "sent_at"])
 
     def note_checked(self) -> None:
         """Its holder had the domain checked again."""

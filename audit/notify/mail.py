@@ -5,7 +5,7 @@ from email.utils import parseaddr
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives, get_connection
+from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -20,27 +20,32 @@ def send(row: Notification, message: Message) -> Outcome:
     """Send it to all recipients of the channel in one go."""
     channel = row.channel
     to = list(dict.fromkeys([*channel.recipients, *row.also_to]))
-    if not settings.EMAIL_HOST:
-        return Outcome(False, _("No mail is sent: EMAIL_URL is not set."))
     if not to:
         return Outcome(False, _("The channel has no recipients."))
-    connection = get_connection()
+    unusable = _("An address of the channel cannot be written to; correct it.")
+    return hand_over(build(row, message, to), unusable)
+
+
+def hand_over(mail: EmailMessage, unusable: str) -> Outcome:
+    """Hand a mail over to the mail server; `unusable`: what to say where its addresses or headers
+    cannot be written."""
+    if not settings.EMAIL_HOST:
+        return Outcome(False, _("No mail is sent: EMAIL_URL is not set."))
+    mail.connection = connection = get_connection()
     try:
-        mail = build(row, message, to)
-        mail.connection = connection
         mail.send()
     except (smtplib.SMTPException, OSError) as error:
         return Outcome(False, smtp.in_words(error))
     except ValueError:  # Django's for a line break in a header, or an address that is none
-        return Outcome(False, _("An address of the channel cannot be written to; correct it."))
+        return Outcome(False, unusable)
     if refused := getattr(connection, "refused", None):
         return Outcome(True, smtp.refusals(refused), partly=True)
     text = ngettext(
         "The mail server took it for %(count)d recipient.",
         "The mail server took it for %(count)d recipients.",
-        len(to),
+        len(mail.to),
     )
-    return Outcome(True, text % {"count": len(to)})
+    return Outcome(True, text % {"count": len(mail.to)})
 
 
 def build(row: Notification, message: Message, to: list[str]) -> EmailMultiAlternatives:

@@ -26,6 +26,10 @@ PROGRAMS = ":programs"  # no name that a form takes
 ASKED = _("Audit asked for")
 ASKED_MANY = _("Audits asked for")
 REPORT = _("Report link made")
+MAILED = _("Report link mailed")
+REVOKED = _("Report link revoked")
+TAKEN_OUT = _("Taken out of onboarding")
+PUT_BACK = _("Put back into onboarding")
 REGISTERED = _("Domain registered")
 REMOVED = _("Domain removed")
 IMPORTED = _("Domains imported")
@@ -37,7 +41,7 @@ TOKEN_REVOKED = _("Token revoked")
 TEST = _("Server test asked for")
 SENTENCES = (
     *(ASKED, ASKED_MANY, REPORT, REGISTERED, REMOVED, IMPORTED, REMOVED_MANY, WAIVED, TAKEN_BACK),
-    *(TOKEN_MADE, TOKEN_REVOKED, TEST),
+    *(TOKEN_MADE, TOKEN_REVOKED, TEST, MAILED, REVOKED, TAKEN_OUT, PUT_BACK),
 )
 NAMES = 20  # domains that one entry names
 _BY = re.compile(r"(.*?) \[((?:token|command|user) .*)\]", re.S)

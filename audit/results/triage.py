@@ -17,6 +17,7 @@ from audit.results.cause import ANSWERS
 from audit.results.confirmation import is_away
 from collectors.base import Severity, Status
 from collectors.registry import core_checks
+from collectors.stored import StoredFinding
 
 CORE = frozenset(core_checks())
 DMARC, POLICY = "dns_dmarc", "dmarc_policy_none"
@@ -103,7 +104,12 @@ def _only_policy_left(row: AuditDomain, not_ok: Collection[str]) -> bool:
     if list(not_ok) != [DMARC]:
         return False
     findings = AuditCheck.objects.filter(domain=row, check_id=DMARC).values_list("findings")
-    wrong = {f["code"] for (found,) in findings for f in found if f["severity"] != Severity.INFO}
+    return any(is_policy_alone(found) for (found,) in findings)
+
+
+def is_policy_alone(findings: Iterable[StoredFinding]) -> bool:
+    """Whether nothing of DMARC is wrong but its policy."""
+    wrong = {f["code"] for f in findings if f["severity"] != Severity.INFO}
     return wrong == {POLICY}
 
 

@@ -1,7 +1,7 @@
 """The list as a sheet: all that matches, or what is selected, line by line as it is read."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from django.http import StreamingHttpResponse
@@ -44,29 +44,41 @@ def export(request: PageRequest) -> HttpResponseBase:
             found = selected(request)
         except NothingSelected as nothing:
             return notice(request, str(nothing), status=422)
+    return sheet("domains", _pages(found))
+
+
+def sheet(name: str, pages: Iterable[list[list[str]]]) -> StreamingHttpResponse:
+    """Lines of cells as CSV, a page at a time as it is read, in the language of the request."""
     language = translation.get_language() or "en"
     response = StreamingHttpResponse(
-        _lines(found, language), content_type="text/csv; charset=utf-8"
+        _lines(pages, language), content_type="text/csv; charset=utf-8"
     )
-    name = f"{timezone.localtime():%Y-%m-%d}"
-    response["Content-Disposition"] = f'attachment; filename="domains-{name}.csv"'
+    file = f"{name}-{timezone.localtime():%Y-%m-%d}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{file}"'
     return response
 
 
-def _lines(found: Domains, language: str) -> Iterator[str]:
+def _lines(pages: Iterable[list[list[str]]], language: str) -> Iterator[str]:
     """The lines, in this language: they are written after the request has ended."""
-    writer = csv.writer(_Line(), delimiter=";")
-    with translation.override(language):
-        yield "\ufeff" + writer.writerow(_heading())
+    writer, steps = csv.writer(_Line(), delimiter=";"), iter(pages)
+    yield "\ufeff"
+    while True:
+        with translation.override(language):
+            page = next(steps, None)
+        if page is None:
+            return
+        yield "".join(writer.writerow([safe_cell(cell) for cell in cells]) for cells in page)
+
+
+def _pages(found: Domains) -> Iterator[list[list[str]]]:
+    yield [_heading()]
     tenants = dict(Tenant.objects.values_list("pk", "name"))
     cursor: str | None = ""
     while cursor is not None:
-        with translation.override(language):
-            page, _before, cursor = cards(
-                found, tenants=tenants, sort="domain", limit=CHUNK, cursor=cursor
-            )
-            lines = [writer.writerow([safe_cell(cell) for cell in _cells(card)]) for card in page]
-        yield "".join(lines)
+        page, _before, cursor = cards(
+            found, tenants=tenants, sort="domain", limit=CHUNK, cursor=cursor
+        )
+        yield [_cells(card) for card in page]
 
 
 def _heading() -> list[str]:
@@ -92,13 +104,14 @@ def _cells(card: Card) -> list[str]:
         f"{card['score']}/{card['max_score']}",
         state(card["status"]),
         sentence(reason) if reason else "",
-        _time(reason["since"] if reason else None),
+        cell_time(reason["since"] if reason else None),
         whose(reason["owner"]) if reason else "",
         "; ".join(waiver["reason"] for waiver in card["waivers"]),
-        _time(card["certificate_ends"]),
-        _time(card["last_audit"]),
+        cell_time(card["certificate_ends"]),
+        cell_time(card["last_audit"]),
     ]
 
 
-def _time(at: datetime | None) -> str:
+def cell_time(at: datetime | None) -> str:
+    """A time as sheets read it."""
     return timezone.localtime(at).isoformat(timespec="seconds") if at else ""

@@ -17,7 +17,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 SEE, RUN, REPORT = "audit.view_auditdomain", "audit.run_audit", "audit.make_report"
-WAIVE = "audit.add_waiver"
+WAIVE, CHANGE = "audit.add_waiver", "audit.change_auditdomain"
 
 
 class PageRequest(HttpRequest):
@@ -65,6 +65,11 @@ def may_waive(user: User | AnonymousUser) -> bool:
     return user.has_perm(WAIVE)
 
 
+def may_change(user: User | AnonymousUser) -> bool:
+    """Whether this user may take domains out of onboarding, and put them back."""
+    return user.has_perm(CHANGE)
+
+
 def require_run(view: View) -> View:
     """For those who may ask for audits, see `_button`."""
     return _button(view, may_run)
@@ -78,6 +83,11 @@ def require_report(view: View) -> View:
 def require_waive(view: View) -> View:
     """For those who may mark what is known, see `_button`."""
     return _button(view, may_waive)
+
+
+def require_change(view: View) -> View:
+    """For those who may change domains, see `_button`."""
+    return _button(view, may_change)
 
 
 def _button(view: View, allowed: Callable[[User | AnonymousUser], bool]) -> View:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from django_htmx.http import trigger_client_event
 
 from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition, Waiver
-from audit.reading import causes, changes, overview, trail, trend
+from audit.reading import causes, changes, onboarding, overview, trail, trend
 from audit.reading import scorecard as scorecards
 from audit.reading.overview import waivers_of
 from audit.reading.paging import CursorError, turn
@@ -27,7 +27,15 @@ from audit.results.trail import Actor
 from audit.results.translate import translate
 from audit.tasks import request_run
 from audit.web.audit_now import too_many
-from audit.web.permissions import PageRequest, may_report, may_run, may_waive, require_run, viewer
+from audit.web.permissions import (
+    PageRequest,
+    may_change,
+    may_report,
+    may_run,
+    may_waive,
+    require_run,
+    viewer,
+)
 from audit.web.query import MAX_ID, filters_of, limit_of, number, query_of
 from collectors.base import Status
 from collectors.names import DomainError, is_mixed_script, normalize_domain
@@ -247,6 +255,8 @@ def _context(
         else None,
         "may_run": may_run(request.user) and row.active,
         "may_waive": may_waive(request.user) and row.active,
+        **onboarding.of_domain(row),
+        "may_change": may_change(request.user),
         "may_report": may_report(request.user) and row.active and row.last_audit_at is not None,
     }
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit.models import ReportLink
 from audit.models.onboarding import LinkEnded
 from audit.web import report_links as links
-from tests.audit.factories import make_domain, make_operator, make_tenant
+from tests.audit.factories import make_domain, make_operator, make_tenant, make_viewer
 
 pytestmark = pytest.mark.django_db
 OLD = timezone.now() - timedelta(days=1)
@@ -91,3 +91,33 @@ def test_each_link_is_a_row_that_says_who_made_it(client, domain):
     assert re.search(r"/report/[^<\"]+/", html)[0] == path(made)
     assert made.created_by == ana and made.domain == domain
     assert made.expires_at - made.created_at == timedelta(days=30)
+
+
+def test_it_is_revoked_alone_from_the_scorecard(client, domain):
+    [one, other] = ReportLink.objects.make([domain, domain])
+    client.force_login(make_operator())
+    page = reverse("scorecard", args=[domain.tenant_id, domain.domain])
+    assert client.get(page).content.decode().count("Revoke this link") == 2
+    assert client.get(page + "revoke/")["Location"] == page
+    assert client.post(page + "revoke/", {"link": one.pk})["Location"] == page
+    assert Client().get(path(one)).status_code == 410
+    assert Client().get(path(other)).status_code == 200
+    html = client.get(page).content.decode()
+    assert html.count("Revoke this link") == 1 and "revoked" in html
+    assert "Report link revoked" in html, "it stands in the trail"
+    for nonsense in ("x", "", str(2**70), str(one.pk)):
+        assert client.post(page + "revoke/", {"link": nonsense}).status_code == 302
+    foreign = make_domain("outro.pt", domain.tenant, checks={})
+    [theirs] = ReportLink.objects.make([foreign])
+    client.post(page + "revoke/", {"link": theirs.pk})
+    assert ReportLink.objects.get(pk=theirs.pk).revoked_at is None
+    client.force_login(make_viewer())
+    assert client.post(page + "revoke/", {"link": other.pk}).status_code == 403
+    assert "Revoke this link" not in client.get(page).content.decode()
+
+
+def test_a_new_link_leads_to_its_mail_on_request(client, domain):
+    client.force_login(make_operator())
+    make = reverse("make-report", args=[domain.tenant_id, domain.domain])
+    answer = client.post(make, {"mail": "1"})
+    assert answer["Location"] == f"/report-links/{ReportLink.objects.get().pk}/mail/"
