@@ -121,6 +121,7 @@ class AuditDomainQuerySet(models.QuerySet["AuditDomain"]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete with all that belongs to them, and count anew."""
         with transaction.atomic(savepoint=False):
+            self.lock()
             tenants, incidents = self._tenants(), _incidents()
             touched = incidents.of_domains(self)
             deleted = super().delete()
@@ -215,6 +216,11 @@ class AuditDomainQuerySet(models.QuerySet["AuditDomain"]):
             return self
         free = self.select_for_update(skip_locked=True, of=("self",), no_key=True).order_by("pk")
         return self.filter(pk__in=list(free.values_list("pk", flat=True)))
+
+    def lock(self) -> None:
+        """Lock these, in the order in which all do, until the transaction ends: what is being
+        written below them is written first (PostgreSQL; SQLite has one writer at a time)."""
+        list(self.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
 
     def lost_owners(self, now: datetime) -> list[str]:
         """Those whose claims have outlived their time: their machine is gone, or stands still."""

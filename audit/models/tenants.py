@@ -28,8 +28,9 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
 @contextmanager
 def _leaving_incidents(tenants: models.QuerySet["Tenant"]) -> Iterator[None]:
     incidents = apps.get_model("audit", "Incident").objects
-    domains = apps.get_model("audit", "AuditDomain").objects
-    touched = incidents.of_domains(domains.filter(tenant__in=tenants))
+    domains = apps.get_model("audit", "AuditDomain").objects.filter(tenant__in=tenants)
+    domains.lock()
+    touched = incidents.of_domains(domains)
     yield
     incidents.recount(touched)
 

@@ -57,9 +57,9 @@ STATES = {
 }
 
 
-def record(domains, states, **options):
+def record(domains, states, *, gone=False, **options):
     """Record a lot, domain by domain in the state that it has; what is locked is tried again, as a
-    drain does."""
+    drain does. `gone`: some may have been removed meanwhile."""
     todo = list(zip(domains, states, strict=True))
     until = time.monotonic() + PATIENCE
     while todo:
@@ -67,7 +67,7 @@ def record(domains, states, **options):
         now = timezone.now()
         lot = [store.Audited(d, found(**STATES[state]), now) for d, state in todo]
         saved = store.record_lot(lot, **options)
-        assert store.Saved.LOST not in saved
+        assert gone or store.Saved.LOST not in saved
         todo = [one for one, what in zip(todo, saved, strict=True) if what == store.Saved.LOCKED]
 
 
@@ -197,6 +197,50 @@ def crosswise(rounds, seed):
     check_all()
 
 
+def removed(rounds, seed):
+    """Two processes that record random states, beside one that removes random domains, all of a
+    tenant, or one by one, and registers them anew."""
+
+    def worker(number):
+        chance = random.Random(seed + number)
+
+        def act(meet):
+            for _round in range(rounds):
+                meet()
+                for _lot in range(3):
+                    domains = list(AuditDomain.objects.order_by("pk"))
+                    lot = chance.sample(domains, min(LOT, len(domains)))
+                    record(lot, [chance.choice(sorted(STATES)) for _domain in lot], gone=True)
+                meet()
+
+        return act
+
+    def remover(meet):
+        chance = random.Random(seed + 99)
+        for n in range(rounds):
+            meet()
+            rows = list(AuditDomain.objects.order_by("pk"))
+            gone = chance.sample(rows, min(6, len(rows)))
+            if n % 3 == 0:
+                AuditDomain.objects.filter(pk__in=[row.pk for row in gone]).delete()
+            elif n % 3 == 1:
+                for row in gone:
+                    row.delete()
+            else:
+                gone = rows
+                Tenant.objects.filter(pk=rows[0].tenant_id).delete()
+            tenant, _made = Tenant.objects.get_or_create(name="VM112")
+            names = [row.domain for row in gone]
+            AuditDomain.objects.bulk_create(
+                [AuditDomain(tenant=tenant, domain=name, onboarding=False) for name in names]
+            )
+            meet()
+
+    side_by_side(worker(0), worker(1), remover)
+    incidents.sweep(timezone.now())
+    check_all()
+
+
 def judge(chance, tenant_id):
     """Judge rows of a server card as a drain does: again, where one was closed meanwhile."""
     after = {}
@@ -244,7 +288,10 @@ def stand_still(event, *states):
             record(domains[start : start + 2], [state] * 2)
 
 
-ACTS = {f.__name__: f for f in (same_cause, crosswise, check_all, till_killed, stand_still)}
+ACTS = {
+    f.__name__: f
+    for f in (same_cause, crosswise, removed, check_all, till_killed, stand_still)
+}
 
 
 if __name__ == "__main__":

@@ -85,6 +85,12 @@ AuditDomain.objects.bulk_create(
     assert old.value("select count(*) from audit_incidents where merged_into_id is not null") > 0
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_domains_that_are_removed_while_they_are_recorded(old, seed):
+    run(old, "removed", 60, 1000 * seed)
+    assert deadlocks(old) == 0
+
+
 @contextmanager
 def recording(installation, act, *arguments):
     """A process that records, when it has said that it does; killed at the end."""
