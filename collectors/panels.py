@@ -21,10 +21,7 @@ QUOTES = _(
 NO_PRIORITY = _(
     "There is no field for the priority: enter it before the value, with a blank between them."
 )
-GREY_CLOUD = _(
-    "Leave the cloud grey (“DNS only”): through the orange one the webmail cannot be checked, and "
-    "mail does not arrive."
-)
+GREY_CLOUD = _("Leave the cloud grey (“DNS only”): with the orange one these records do not work.")
 ONE_ENTRY = _(
     "All values of a name and type share one entry, one on each line: add to the one that is there "
     "instead of making a second."
@@ -86,7 +83,7 @@ class Panel:
         return any(is_below(host, name) for name in self.below)
 
 
-_CPANEL = _("In cPanel: Domains → Zone Editor → Manage → Add Record")
+_CPANEL = _("In cPanel: Domains → Zone Editor → your domain → Add Record")
 _CPANEL_TRAPS = (SHORT_NAME, NO_QUOTES, LOCAL_ROUTING)
 _PLESK = _("In Plesk: Websites & Domains → DNS Settings → Add Record; at last “Update”")
 _PLESK_TRAPS = (SHORT_NAME, NO_QUOTES, MAIL_OFF)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from audit.models import AuditDomain
 from audit.reading import causes, report_words, scorecard
 from audit.reading.causes import LinkedFinding
-from audit.reading.report_shapes import CUSTOMERS, Advice, Panel, Record, Report, Step
+from audit.reading.report_shapes import Advice, Panel, Record, Report, Step
 from audit.results.shapes import Scorecard, ShownCheck
 from collectors.base import Action, DnsRecord, Owner, Severity, Status
 from collectors.names import is_below, organisational_domain
@@ -21,6 +21,8 @@ from collectors.standards import zone_snippet as zones
 from collectors.stored import Evidence, StoredRecord
 
 _NOT_THEIRS = {"resolver_down", "audit_limit", "dns_limit", "dns_unreachable"}  # faults of ours
+# the checks whose cure is records of the customer's
+_CUSTOMERS = ("dns_mx", "dns_spf", "dns_dkim", "dns_dmarc", "webmail_http")
 _WORST = {Severity.FAIL: 0, Severity.WARN: 1}
 
 
@@ -54,11 +56,13 @@ def report_of(row: AuditDomain) -> Report:
     steps = _steps(card, theirs)
     told = {(check_id, f["code"]) for check_id, found in theirs.items() for f in found}
     done, ours, silent, unseen = [], [], [], []
+    records_done = 0
     for check in card["checks"] if card["last_audit"] else ():
         check_id = check["check_id"]
         noun = report_words.noun(check_id, check["title"])
         if check["status"] == Status.OK:
-            done.append((check_id, report_words.done(check_id, check["title"])))
+            done.append(report_words.done(check_id, check["title"]))
+            records_done += check_id in _CUSTOMERS
         elif theirs[check_id]:
             continue
         elif check["status"] != Status.UNKNOWN:
@@ -66,7 +70,7 @@ def report_of(row: AuditDomain) -> Report:
                 ours.append(noun)
         elif is_silent(check, card["domain"]):
             silent.append(noun)
-        elif check_id in CUSTOMERS:
+        elif check_id in _CUSTOMERS:
             unseen.append(noun)
         else:
             ours.append(noun)
@@ -81,6 +85,7 @@ def report_of(row: AuditDomain) -> Report:
         last_audit=card["last_audit"],
         steps=tuple(steps),
         done=tuple(done),
+        records_done=records_done,
         ours=_once(ours),
         silent=_once(silent),
         unseen=_once(unseen),
@@ -166,7 +171,7 @@ def _steps(card: Scorecard, theirs: dict[str, list[LinkedFinding]]) -> list[Step
                 check_id=check_id,
                 status=Status.FAIL if _worst(found) == 0 else Status.WARN,
                 title=report_words.title(check_id, titles[check_id]),
-                words=report_words.words(check_id),
+                words=report_words.words(check_id, new),
                 first=report_words.first(check_id, new, statuses),
                 advice=tuple(
                     Advice(

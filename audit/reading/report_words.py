@@ -58,9 +58,17 @@ def title(check_id: str, otherwise: str) -> str:
     return _(_TITLES[check_id]) if check_id in _TITLES else otherwise
 
 
-def words(check_id: str) -> str:
-    """What it is for; '' where there is nothing to say."""
-    return _(_WORDS[check_id]) if check_id in _WORDS else ""
+def words(check_id: str, records: Sequence[DnsRecord]) -> str:
+    """What it is for, and why an alias; '' where there is nothing to say."""
+    said = [_(_WORDS[check_id])] if check_id in _WORDS else []
+    if check_id == "dns_dkim" and any(_is_new_alias(r) for r in records):
+        said.append(
+            _(
+                "It is an alias (CNAME) of a name of ours: when we change the key, nothing is left "
+                "for you to do."
+            )
+        )
+    return " ".join(said)
 
 
 def done(check_id: str, otherwise: str) -> str:
@@ -97,13 +105,6 @@ def first(
                     "new mail arrives there."
                 )
             )
-    if check_id == "dns_dkim" and any(_is_new_alias(r) for r in records):
-        said.append(
-            _(
-                "This is an alias (CNAME): it leads to a name of ours, so you need not touch it "
-                "again when we change the key."
-            )
-        )
     gone = {r.name for r in records if r.action == Action.REMOVE}
     aliases = {r.name for r in records if r.type == "CNAME"}
     if gone & aliases & {r.name for r in records if r.action != Action.REMOVE}:

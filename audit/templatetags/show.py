@@ -16,6 +16,8 @@ from django.utils.translation import gettext_noop, ngettext, pgettext
 
 from audit.models import CheckTransition, Incident
 from audit.models.domains import DomainStatus
+from collectors.standards.zone_snippet import quoted, strings_of
+from collectors.standards.zone_snippet import relative as relative_name
 from collectors.stored import Evidence, StoredRecord
 
 register = template.Library()
@@ -23,7 +25,6 @@ Part = tuple[str, bool]  # (text, whether it differs)
 
 MAX_EVIDENCE = 20_000  # characters of evidence that are shown inline; the whole has its own address
 MAX_DIFF_TOKENS = 400
-TXT_STRING = 255  # bytes that one string of a TXT record holds (RFC 1035 section 3.3.14)
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TOKEN = re.compile(r"\s+|[^\s;]+;?|;")
 
@@ -174,17 +175,8 @@ def txt_strings(record: StoredRecord) -> str:
     """The quoted strings that a TXT record of over 255 bytes is entered as, in one line; '' for all
     others.
     """
-    raw = record["value"].encode()
-    if record["type"] != "TXT" or len(raw) <= TXT_STRING:
-        return ""
-    parts, part = [], ""
-    for char in record["value"]:
-        if len((part + char).encode()) > TXT_STRING:
-            parts.append(part)
-            part = ""
-        part += char
-    quoted = (p.replace("\\", "\\\\").replace('"', '\\"') for p in [*parts, part])
-    return " ".join(f'"{p}"' for p in quoted)
+    long = record["type"] == "TXT" and len(strings_of(record["value"])) > 1
+    return quoted(record["value"]) if long else ""
 
 
 @register.filter
@@ -192,9 +184,7 @@ def in_zone(name: str, domain: str) -> str:
     """The owner name as most DNS panels take it, within the zone of the domain: `@`, `_dmarc`; ''
     where it lies outside.
     """
-    if name == domain:
-        return "@"
-    return name.removesuffix("." + domain) if name.endswith("." + domain) else ""
+    return relative_name(name, domain)
 
 
 @register.filter

@@ -2,17 +2,17 @@
 publish and nothing of ours.
 """
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
+from django.utils import translation
 from django.views.decorators.http import require_safe
 
-from audit.models import AuditDomain
-from audit.reading import causes, scorecard
+from audit.models import ReportLink
+from audit.reading.check_again import checked_again
+from audit.reading.customer_report import report_of, zone_of
 from audit.web import report_links as links
 from audit.web.customers_page import in_language, private
-from collectors.base import Owner, Status
 
 
 @require_safe
@@ -20,6 +20,47 @@ def report(request: HttpRequest, token: str) -> HttpResponse:
     """What the holder of a link sees, in the language of the tenant's customers. 404 for a link
     that nobody made, 410 for one that was revoked, is done or expired.
     """
+    link = _link(request, token)
+    if isinstance(link, HttpResponse):
+        return link
+    row, tenant = link.domain, link.domain.tenant
+    with translation.override(tenant.language):
+        found = report_of(row)
+        again = checked_again(row, [r for step in found.steps for r in step.records])
+    context = {
+        "report": found,
+        "again": again,
+        "report_url": reverse("report", args=[token]),
+        "again_url": reverse("check-again", args=[token]) if found.last_audit else "",
+        "zone_url": reverse("report-zone", args=[token]),
+        "contact": tenant.contact,
+        "server": tenant.name,
+    }
+    response = in_language(request, "report.html", context, tenant)
+    links.note_opened(link, request)
+    return response
+
+
+@require_safe
+def zone(request: HttpRequest, token: str) -> HttpResponse:
+    """What the report says to publish, as part of a zone's file (RFC 1035, section 5), to keep.
+
+    404 where nothing is to be published; else as the report itself.
+    """
+    link = _link(request, token)
+    if isinstance(link, HttpResponse):
+        return link
+    with translation.override(link.domain.tenant.language):
+        text = zone_of(link.domain)
+    if not text:
+        return private(render(request, "report_ended.html", status=404))
+    response = HttpResponse(text, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="zone.txt"'
+    return private(response)
+
+
+def _link(request: HttpRequest, token: str) -> ReportLink | HttpResponse:
+    """The link with this token, or the page that says why it leads nowhere."""
     try:
         link = links.link_of(token)
     except links.LinkEnded as ended:
@@ -28,45 +69,4 @@ def report(request: HttpRequest, token: str) -> HttpResponse:
         return in_language(request, "report_ended.html", context, tenant, status=410)
     if link is None:  # a customer's page, not one of ours
         return private(render(request, "report_ended.html", status=404))
-    row = link.domain
-    response = in_language(request, "report.html", _context(row), row.tenant)
-    links.note_opened(link, request)
-    return response
-
-
-def _context(row: AuditDomain) -> dict[str, Any]:
-    """Only what is the customer's to know: no evidence, nothing of the server, the portal or the
-    tenant.
-    """
-    card = scorecard.of_domain(row)
-    findings = causes.linked(card)
-    theirs = {c: [f for f in found if _is_customers(f)] for c, found in findings.items()}
-    told = {(check_id, f["code"]) for check_id, found in theirs.items() for f in found}
-    to_do, ours, done = [], [], []
-    for check in card["checks"]:
-        check_id, title = check["check_id"], check["title"]
-        follows = {
-            (f["because"]["check_id"], f["because"]["code"]) if f["because"] else None
-            for f in findings[check_id]
-            if f["severity"] in (Status.FAIL, Status.WARN)
-        }
-        if check["status"] == Status.OK:
-            done.append(title)
-        elif theirs[check_id]:
-            to_do.append({"title": title, "status": check["status"], "findings": theirs[check_id]})
-        elif not follows or not follows <= told:  # else it is named under its cause
-            ours.append(title)
-    return {
-        "domain": row,
-        "card": card,
-        "to_do": to_do,
-        "ours": ours,
-        "done": done,
-        "contact": row.tenant.contact,
-    }
-
-
-def _is_customers(finding: causes.LinkedFinding) -> bool:
-    """Theirs to act on; what only follows from something else is not."""
-    counts = finding["severity"] in (Status.FAIL, Status.WARN)
-    return finding["owner"] == Owner.CUSTOMER and counts and not finding["cause"]
+    return link

@@ -1,6 +1,7 @@
 """The report for the customer: who makes links, what their holders see, and what they never see."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.core import signing
@@ -76,7 +77,9 @@ def test_the_holder_of_a_link_sees_what_to_publish_and_nothing_internal(client, 
     html = answer.content.decode()
     assert answer.status_code == 200 and "Your SPF leaves us out." in html
     assert "include:_spf.host.test" in html and "Published now" in html
-    assert "Certificate" in html and "With us, nothing for you to do:" in html
+    assert "<mark>include:_spf.host.test</mark>" in html.replace(" </mark>", "</mark>")
+    assert "With us, nothing for you to do: the webmail&#x27;s certificate." in html
+    assert "1 of 4 records to change" in html  # DKIM could not be measured
     for ours in (
         "OUR-OWN-FAULT",
         "10.10.10.112",
@@ -160,7 +163,11 @@ def test_a_healthy_domain_has_nothing_to_do(client):
     domain = make_domain("bom.pt", make_tenant("VM9", language="en"), checks={})
     client.force_login(make_operator())
     html = Client().get(make_link(client, domain)).content.decode()
-    assert "There is nothing for you to do." in html and "With us" not in html
+    assert "Thank you, all is done" in html and "There is nothing for you to do." in html
+    assert "With us" not in html and "zone.txt" not in html
+    type(domain).objects.update(last_audit_at=timezone.now() - timedelta(days=2))
+    html = Client().get(make_link(client, domain)).content.decode()
+    assert "Thank you" not in html and "it may have changed since" in html
 
 
 def test_links_are_for_operators_by_post_alone(client, domain):
@@ -176,6 +183,40 @@ def test_links_are_for_operators_by_post_alone(client, domain):
     assert "Report for the customer" in strict.get(path).content.decode()
 
 
+def test_its_zone_text_is_a_file_to_keep_as_private_as_the_page(client, domain):
+    client.force_login(make_operator())
+    path = make_link(client, domain)
+    assert f'href="{path}zone.txt" download' in Client().get(path).content.decode()
+    answer = Client().get(path + "zone.txt")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer["Content-Disposition"] == 'attachment; filename="zone.txt"'
+    assert (answer["Referrer-Policy"], answer["X-Robots-Tag"]) == ("same-origin", "noindex")
+    assert "no-store" in answer["Cache-Control"]
+    text = answer.content.decode()
+    assert '\n@ 3600 IN TXT "v=spf1 include:_spf.host.test -all"\n' in text
+    assert '\n; take out: @ 3600 IN TXT "v=spf1 -all"\n' in text
+    assert Client().post(path + "zone.txt").status_code in (403, 405)
+    store.record(domain, {"dns_spf": make_result("dns_spf")}, begun_at=timezone.now())
+    assert Client().get(path + "zone.txt").status_code == 404
+    assert Client().get("/report/forged/zone.txt").status_code == 404
+    ReportLink.objects.update(revoked_at=timezone.now())
+    assert Client().get(path + "zone.txt").status_code == 410
+
+
+def test_whatever_records_say_is_shown_as_text(client, domain):
+    evil = '"><script>alert(1)</script>'
+    record = DnsRecord("TXT", "cliente.pt", f"v=spf1 {evil}", Action.REPLACE, evil)
+    result = make_result("dns_spf", "fail", message=evil, fix=Fix(_("{x}", x=evil), (record,)))
+    assert store.record(domain, {"dns_spf": result}, begun_at=timezone.now())
+    client.force_login(make_operator())
+    path = make_link(client, domain)
+    assert "<script>alert" not in client.get(path).content.decode()
+    text = client.get(path + "zone.txt").content.decode()
+    assert [x for x in text.splitlines() if not x.startswith((";", "$"))] == [
+        '@ 3600 IN TXT "v=spf1 \\"><script>alert(1)</script>"'
+    ]
+
+
 def test_it_names_whom_the_customer_may_ask(client, domain):
     [made] = ReportLink.objects.make([domain])
     link = reverse("report", args=[token_of(made)])
@@ -183,3 +224,4 @@ def test_it_names_whom_the_customer_may_ask(client, domain):
     type(domain.tenant).objects.update(contact="support@host.test <b>")
     html = client.get(link).content.decode()
     assert "Questions? Ask support@host.test &lt;b&gt;" in html
+    assert "Say that it is about cliente.pt on VM112." in html
