@@ -122,6 +122,7 @@ class MockTenant:
             raise ValueError("with port 0 the port is known after start() alone")
         return {
             "AUDIT_DNS_SERVERS": f"127.0.0.1:{self.ports['dns']}",
+            "AUDIT_AUTHORITATIVE_PORT": str(self.ports["dns"]),
             "AUDIT_ALLOWED_NETWORKS": "127.0.0.0/8",
             "AUDIT_DNSBLS": f"bl.{self.company.host}",
             "SSL_CERT_FILE": str(self.authority.ca_file),

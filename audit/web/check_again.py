@@ -91,6 +91,6 @@ def _too_soon(request: PageRequest, link: ReportLink, token: str, wait: int) -> 
     response = in_language(request, template, context, link.domain.tenant, status=429)
     response["Retry-After"] = str(wait)
     if request.htmx:
-        response["HX-Retarget"], response["HX-Reselect"] = "#again-said", "#again-wait"
+        response["HX-Retarget"], response["HX-Reselect"] = ".again-wait", "#wait"
         response["HX-Reswap"] = "innerHTML"
     return response

@@ -117,7 +117,7 @@ def test_a_second_time_at_once_is_refused_with_the_seconds(link, internet):
         assert answer.status_code == 429 and 15 <= int(answer["Retry-After"]) <= 20
         assert f"You can check again in {answer['Retry-After']} seconds." in html
         assert ("<h1>" in html) == alone and "no-store" in answer["Cache-Control"]
-    assert answer["HX-Retarget"] == "#again-said"
+    assert answer["HX-Retarget"] == ".again-wait"
     assert internet.count == count and AuditRun.objects.count() == 1
     ServersAsked.objects.update(asked_at=timezone.now() - timedelta(seconds=21))
     assert client.post(path_of(link)).status_code == 302
