@@ -16,6 +16,7 @@ from audit.models import (
     CheckTransition,
     Incident,
     Notification,
+    PortalSync,
     ServerCard,
     ServersAsked,
     ServerTransition,
@@ -28,7 +29,7 @@ from audit.models import (
 from audit.models.domains import AuditDomainQuerySet
 from audit.notify import delivery
 from audit.queue import drain as queue_drain
-from audit.queue import onboarding_events
+from audit.queue import onboarding_events, portal_sync
 from audit.queue.claim_owner import COMMAND, release_dead_claims
 from audit.queue.process import own_process
 from audit.results import check_counts, incident_sweep, trail, transitions
@@ -69,9 +70,13 @@ def request_run(
 
 
 def request_server_test(tenant: Tenant) -> None:
-    """Ask for the server card of a tenant at once, looked at anew, and ring."""
+    """Ask for the server card of a tenant at once, looked at anew, and for its portal's list of
+    domains, and ring."""
     ServerCard.objects.make_due(tenant.pk)
     enqueue()
+    PortalSync.objects.make_due(tenant.pk)
+    if PortalSync.objects.due().filter(pk=tenant.pk).exists():
+        enqueue("compare_portals")
 
 
 def enqueue_drains(due: int) -> None:
@@ -92,6 +97,8 @@ def tick() -> int:
     AuditDomain.objects.repair_future_times(now)
     ServerCard.objects.repair_future_times(now)
     ServerCard.objects.add_missing()
+    PortalSync.objects.repair_future_times(now)
+    PortalSync.objects.add_missing()
     # the clock was set back
     AuditRun.objects.filter(finished_at=None, created_at__gt=now).update(created_at=now)
     process_events()
@@ -103,6 +110,8 @@ def tick() -> int:
     AuditRun.objects.end_lost(now - timedelta(seconds=2 * settings.Q_CLUSTER["timeout"]))
     if delivery.look():
         enqueue("send_notifications")
+    if PortalSync.objects.due(now).exists():
+        enqueue("compare_portals")
     due = AuditDomain.objects.due().count_up_to(DUE_COUNTED)
     if due or ServerCard.objects.due(now).exists():
         enqueue_drains(due)
@@ -155,6 +164,11 @@ def process_transitions() -> None:
 def send_notifications() -> int:
     """Send the messages that wait; how many were sent. What it has no time for, the next does."""
     return delivery.send_waiting(own_process())
+
+
+def compare_portals() -> int:
+    """Compare the lists of the portals that are due with ours; how many portals were asked."""
+    return portal_sync.compare_due(own_process())
 
 
 def prune() -> dict[str, int]:

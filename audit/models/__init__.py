@@ -5,7 +5,8 @@ from audit.models.counts import CheckCounts, TenantCounts
 from audit.models.domains import AuditDomain, stale_before
 from audit.models.incidents import Incident, IncidentDomain, SavedView, Waiver
 from audit.models.notifications import Notification, NotificationChannel
-from audit.models.onboarding import PortalDomain, ReportLink
+from audit.models.onboarding import ReportLink
+from audit.models.portal_sync import PortalDomain, PortalSync
 from audit.models.results import AuditCheck, CheckTransition
 from audit.models.runs import AuditRun, RunDomain
 from audit.models.second_factors import SecondFactor
@@ -27,6 +28,7 @@ __all__ = [
     "Notification",
     "NotificationChannel",
     "PortalDomain",
+    "PortalSync",
     "ReportLink",
     "RunDomain",
     "SavedView",

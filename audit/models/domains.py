@@ -66,6 +66,11 @@ def _incidents() -> Any:
     return apps.get_model("audit", "Incident").objects
 
 
+def _portal_domains() -> Any:
+    """What portals' lists differ in, whose module knows this one, too."""
+    return apps.get_model("audit", "PortalDomain").objects
+
+
 def claim_seconds() -> float:
     """How long a claim lasts at most: much longer than an audit may."""
     return 2 * settings.AUDIT_DOMAIN_TIMEOUT_SEC + 60
@@ -124,8 +129,10 @@ class AuditDomainQuerySet(models.QuerySet["AuditDomain"]):
             self.lock()
             tenants, incidents = self._tenants(), _incidents()
             touched = incidents.of_domains(self)
+            removed = list(self.order_by().values_list("tenant_id", "domain"))
             deleted = super().delete()
             incidents.recount(touched)
+            _portal_domains().leave_removed(removed)
             self.count_anew(tenants)
         return deleted
 
@@ -542,6 +549,7 @@ class AuditDomain(models.Model):
             touched = incidents.of_domains(AuditDomain.objects.filter(pk=self.pk))
             deleted = super().delete(*args, **kwargs)
             incidents.recount(touched)
+            _portal_domains().leave_removed([(self.tenant_id, self.domain)])
             self._count(before, None)
         return deleted
 

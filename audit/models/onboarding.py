@@ -1,4 +1,4 @@
-"""From registered to 8/8: the links that customers get, and what a portal says that it hosts."""
+"""From registered to 8/8: the links that customers get."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -7,14 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.core import signing
 from django.db import models
-from django.db.models import Q, Value
+from django.db.models import Value
 from django.db.models.functions import Least
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from audit.models.domains import AuditDomain
-from audit.models.tenants import Tenant
 
 
 class LinkEnded(Exception):
@@ -175,40 +174,3 @@ class ReportLink(models.Model):
         """Its holder had the domain checked again."""
         self.checked_at = timezone.now()
         self.save(update_fields=["checked_at"])
-
-
-class PortalDomain(models.Model):
-    """A domain that differs between a tenant's portal and our list: the portal has it and we lack
-    it, or it was on the portal and is no longer. What both have stands in no row."""
-
-    class Kind(models.TextChoices):
-        PROPOSED = "proposed", _("not registered here")
-        LOST = "lost", _("no longer on the server")
-
-    tenant = models.ForeignKey(
-        Tenant, models.CASCADE, related_name="portal_domains", verbose_name=_("tenant")
-    )
-    domain = models.CharField(_("domain"), max_length=253)
-    kind = models.CharField(_("difference"), max_length=10, choices=Kind.choices)
-    since = models.DateTimeField(_("since"), default=timezone.now)
-    # a person decided to leave it so
-    ignored_at = models.DateTimeField(_("left so"), null=True, blank=True)
-
-    class Meta:
-        db_table = "audit_portal_domains"
-        verbose_name = _("difference to the server")
-        verbose_name_plural = _("differences to the server")
-        ordering = ["domain"]
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "domain"], name="audit_portal_domain_unique")
-        ]
-        indexes = [
-            models.Index(
-                fields=["tenant", "kind", "domain"],
-                condition=Q(ignored_at=None),
-                name="audit_portal_domain_open",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.domain

@@ -188,16 +188,20 @@ class Tenant(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save; a change that checks depend on makes the tenant's domains, see `make_due`, and
-        its server card due."""
+        its server card due, and has its portal's list compared at once."""
         stored = Tenant.objects.filter(pk=self.pk).values(*self.AUDITED)
+        sync = Tenant.objects.filter(pk=self.pk).values("portal_url", "portal_token", "sync")
         with transaction.atomic():
             before = None if self._state.adding else stored.first()
+            compared = sync.first()
             super().save(*args, **kwargs)
             changed = before is not None and stored.first() != before
             if changed:
                 self.domains.make_due()
             if changed or before is None:
                 apps.get_model("audit", "ServerCard").objects.make_due(self.pk)
+            if compared is None or sync.first() != compared:
+                apps.get_model("audit", "PortalSync").objects.settings_changed(self)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete with all that belongs to it, as many tenants are."""

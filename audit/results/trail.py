@@ -39,12 +39,17 @@ TAKEN_BACK = _("No longer marked as known")
 TOKEN_MADE = _("Token made")
 TOKEN_REVOKED = _("Token revoked")
 TEST = _("Server test asked for")
+REGISTERED_MANY = _("Domains registered")
+LEFT_SO = _("Left as the server has it")
+SHOWN_AGAIN = _("Shown again")
+BELIEVED = _("The server's list believed")
 SENTENCES = (
     *(ASKED, ASKED_MANY, REPORT, REGISTERED, REMOVED, IMPORTED, REMOVED_MANY, WAIVED, TAKEN_BACK),
     *(TOKEN_MADE, TOKEN_REVOKED, TEST, MAILED, REVOKED, TAKEN_OUT, PUT_BACK),
+    *(REGISTERED_MANY, LEFT_SO, SHOWN_AGAIN, BELIEVED),
 )
 NAMES = 20  # domains that one entry names
-_BY = re.compile(r"(.*?) \[((?:token|command|user) .*)\]", re.S)
+_BY = re.compile(r"(.*?) \[((?:token|command|user|sync) .*)\]", re.S)
 __all__ = ["ADDITION", "CHANGE", "DELETION"]  # the kinds of entries
 
 
@@ -70,6 +75,11 @@ class Actor:
     def token(cls, name: str) -> "Actor":
         """A script with this API token."""
         return cls(None, f"token {clean(name, 100)}")
+
+    @classmethod
+    def sync(cls, tenant: str) -> "Actor":
+        """The comparison with the list of this tenant's server."""
+        return cls(None, f"sync {clean(tenant, 100)}")
 
     @classmethod
     def command(cls, user: str) -> "Actor":

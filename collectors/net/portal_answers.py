@@ -64,8 +64,11 @@ def read_answer(
     """(data, detail) of a 200 or 404 answer; raises InvalidPortalAnswer.
 
     `text` is None where the body was not UTF-8. A 404 counts only with the portal's own error body:
-    one of another server in its place says nothing of the domain.
+    one of another server in its place says nothing of the domain. That no list of domains is
+    offered says nothing of any, so there every 404 does.
     """
+    if what == "domains" and status == 404:
+        return {}, ""
     answer = _object(text, status)
     if status == 404:
         if "detail" not in answer:

@@ -176,6 +176,17 @@ class NetworkClients:
             self.config.portal_paths, context=lambda: self.ssl_context, lag=self.lag
         )
 
+    async def ask_portal(
+        self, target: Target, what: str, domain: str, *, seconds: float
+    ) -> "PortalAnswer[Any]":
+        """What the target's portal answers within `seconds`; raises PortalFault. `domain`: '' for
+        what is of no domain."""
+        if target.portal_url.lower().startswith("https:"):
+            await self.tls_is_ready()
+        return await self.portal.get(
+            target.portal_url, target.portal_token, what, domain, seconds=seconds
+        )
+
     def portals_left_alone(self) -> set[str]:
         """The origins of portals that are not asked at the moment, as they did not answer."""
         return self.portal.left_alone() if "portal" in vars(self) else set()
@@ -454,12 +465,8 @@ class CheckSession:
         if not target.portal_url:
             message = _("This tenant has no portal address, so the server itself cannot be asked.")
             raise PortalFault("portal_not_configured", message)
-        if target.portal_url.lower().startswith("https:"):
-            await self._network.tls_is_ready()
         seconds = self._audit.check_seconds * share
-        return await self._network.portal.get(
-            target.portal_url, target.portal_token, what, domain, seconds=seconds
-        )
+        return await self._network.ask_portal(target, what, domain, seconds=seconds)
 
     async def signing_key(self, *, seconds: float) -> KnownFact[SigningKey | None]:
         """The key that the server signs with, as the portal says within `seconds`, or said last.

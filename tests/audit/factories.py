@@ -138,7 +138,7 @@ def _group(name):
     group, created = Group.objects.get_or_create(name=name)
     if created:
         codenames = []
-        for migration in ("0002_groups", "0022_triage", "0030_onboarding_ends"):
+        for migration in ("0002_groups", "0022_triage", "0030_onboarding_ends", "0027_portal_sync"):
             of = import_module(f"audit.migrations.{migration}")
             codenames += [f"view_{model}" for model in of.VIEW]
             codenames += getattr(of, "OPERATE", []) if name == "Operators" else []

@@ -99,7 +99,8 @@ def test_test_now_asks_shows_progress_and_ends(
     url = f"/tenants/{tenant.pk}/test/"
     with django_capture_on_commit_callbacks(execute=True):
         html = client.post(url, headers={"HX-Request": "true"}).content.decode()
-    assert "Waiting for the worker" in html and "data-poll" in html and bells == ["drain"]
+    assert "Waiting for the worker" in html and "data-poll" in html
+    assert bells == ["drain", "compare_portals"]
     assert ServerCard.objects.get().requested_at
     assert client.post(url).headers["Location"] == f"/tenants/{tenant.pk}/"
     assert 'http-equiv="refresh"' in client.get(f"/tenants/{tenant.pk}/").content.decode()
