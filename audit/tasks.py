@@ -17,6 +17,7 @@ from audit.models import (
     Incident,
     Notification,
     PortalSync,
+    ReportLink,
     ServerCard,
     ServersAsked,
     ServerTransition,
@@ -187,6 +188,7 @@ def prune() -> dict[str, int]:
         "server_transitions": _delete(ServerTransition.objects.filter(at__lt=before)),
         # what ended before that was asked for before that: there is an index of it
         "runs": _delete(AuditRun.objects.filter(created_at__lt=before, finished_at__lt=before)),
+        "report_links": _delete(ReportLink.objects.filter(expires_at__lt=before)),
         "events": _delete(
             WebhookEvent.objects.filter(received_at__lt=before, processed_at__lt=before)
         ),

@@ -21,8 +21,8 @@ from ninja.openapi.docs import ABS_TPL_PATH
 from ninja.parser import Parser
 
 from audit.access.throttle import peer
+from audit.api import onboarding, webhooks
 from audit.api import routes as audit_api
-from audit.api import webhooks
 from audit.api.auth import Access, count_request
 from audit.api.problem_details import Problem, error, respond
 from audit.api.responses import Renderer, no_content
@@ -163,6 +163,7 @@ api = Api(
     ),  # where an operation names nothing else
 )
 api.add_router("/audit", audit_api.router)
+api.add_router("/audit", onboarding.router)
 api.add_router("/webhooks", webhooks.router)
 
 

@@ -47,7 +47,7 @@ def complete(document, api):
     protected = {op.operation_id for view in views for op in view.operations if op.auth_callbacks}
     components = document["components"]
     components["securitySchemes"] = _SECURITY
-    for schema in (schemas.DomainIn, schemas.Event):
+    for schema in (schemas.DomainIn, schemas.ReportLinkIn, schemas.Event):
         shape = schema.model_json_schema(ref_template="#/components/schemas/{model}")
         components["schemas"].update(shape.pop("$defs", {}))
         components["schemas"][schema.__name__] = shape

@@ -70,8 +70,8 @@ def get_scorecard(request, tenant_id: int, domain: schemas.DomainText | None = N
     """The eight checks with findings, fixes and evidence. `domain` may be left out where the tenant
     has exactly one.
     """
-    tenant = _tenant(request, tenant_id)
-    row = _row(request, tenant, domain, "query") if domain else _only_domain(request, tenant)
+    tenant = tenant_of(request, tenant_id)
+    row = row_of(request, tenant, domain, "query") if domain else _only_domain(request, tenant)
     return scorecard.of_domain(row)
 
 
@@ -95,10 +95,10 @@ def run_audit(
     caller = request.auth
     if wait := run_limit().hit(caller.key):
         raise too_many(wait)
-    tenant = _tenant(request, tenant_id)
+    tenant = tenant_of(request, tenant_id)
     domains = caller.domains().filter(tenant=tenant, enabled=True)
     if domain:
-        domains = domains.filter(pk=_row(request, tenant, domain, "query").pk)
+        domains = domains.filter(pk=row_of(request, tenant, domain, "query").pk)
     if not tenant.enabled or not domains.exists():
         one, every = (
             _("This domain or its tenant is disabled; enable it first."),
@@ -153,10 +153,10 @@ def get_run(request, run_id: int):
 )
 def get_history(request, tenant_id: int, query: Query[schemas.HistoryQuery]):
     """Changes of checks between conclusive statuses; `unknown` in between is not a change."""
-    tenant = _tenant(request, tenant_id)
+    tenant = tenant_of(request, tenant_id)
     rows = CheckTransition.objects.select_related("domain")
     if query.domain:
-        rows = rows.filter(domain=_row(request, tenant, query.domain, "query"))
+        rows = rows.filter(domain=row_of(request, tenant, query.domain, "query"))
     else:  # by their own column: a database that begins with the domains would sort all
         rows = rows.filter(tenant=tenant)
     if query.check_id:
@@ -180,7 +180,7 @@ def get_server(request, tenant_id: int):
     """The server card: ten rows, judged once an interval. A row that has nothing to judge is `off`,
     and its message says why. It changes no score.
     """
-    return server_card.of_tenant(_tenant(request, tenant_id))
+    return server_card.of_tenant(tenant_of(request, tenant_id))
 
 
 @router.get(
@@ -195,7 +195,7 @@ def list_incidents(request, query: Query[schemas.IncidentsQuery]):
     several tenants share are those of its own domains.
     """
     wanted = query.tenant or request.auth.tenant_id
-    tenant = _tenant(request, wanted) if wanted else None
+    tenant = tenant_of(request, wanted) if wanted else None
     rows = listed(query.state, tenant=wanted)
     found, following = page(rows, order=ORDER, limit=query.limit, cursor=query.cursor or "")
     if tenant:
@@ -212,7 +212,7 @@ def list_incidents(request, query: Query[schemas.IncidentsQuery]):
 )
 def list_domains(request, tenant_id: int, query: Query[schemas.DomainsQuery]):
     """By name; also those that are disabled."""
-    tenant = _tenant(request, tenant_id)
+    tenant = tenant_of(request, tenant_id)
     rows = request.auth.domains().filter(tenant=tenant)
     if query.q:
         rows = rows.filter(containing(query.q))
@@ -241,7 +241,7 @@ def register_domain(request, response: HttpResponse, tenant_id: int):
     """201 with the new domain, which is audited at once; 200 with the domain as it is where it was
     registered before.
     """
-    tenant = _tenant(request, tenant_id)
+    tenant = tenant_of(request, tenant_id)
     wanted = _domain_in(request_body.parse(request_body.read(request)))
     name = _name(wanted.domain, "body")
     with transaction.atomic():
@@ -286,8 +286,8 @@ def register_domain(request, response: HttpResponse, tenant_id: int):
 )
 def remove_domain(request, tenant_id: int, domain: schemas.DomainText):
     """It is audited no more, and its results and history go with it."""
-    tenant = _tenant(request, tenant_id)
-    row = _row(request, tenant, domain, "path")
+    tenant = tenant_of(request, tenant_id)
+    row = row_of(request, tenant, domain, "path")
     with transaction.atomic():
         trail.note(request.auth.actor, [row], trail.REMOVED, flag=trail.DELETION)
         trail.note(request.auth.actor, [tenant], trail.REMOVED, row.domain)
@@ -304,7 +304,8 @@ def run_limit():
 # -- what is asked for
 
 
-def _tenant(request, tenant_id):
+def tenant_of(request, tenant_id):
+    """A tenant that the caller may see; raises Problem 404."""
     tenant = request.auth.tenants().filter(pk=tenant_id).first()
     if tenant is None:
         raise not_found()
@@ -318,8 +319,8 @@ def _name(text, where):
         raise invalid(where, "domain", translate(problem.message), code="not_a_domain") from None
 
 
-def _row(request, tenant, text, where):
-    """The registered domain with this name on this tenant."""
+def row_of(request, tenant, text, where):
+    """The registered domain with this name on this tenant; raises Problem 404."""
     row = request.auth.domains().filter(tenant=tenant, domain=_name(text, where)).first()
     if row is None:
         raise not_found()

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from ninja import Schema
 from pydantic import BeforeValidator, Field, StringConstraints, create_model
 
-from audit.models import AuditDomain, CheckTransition, Incident
+from audit.models import AuditDomain, CheckTransition, Incident, ReportLink
 from audit.models.domains import DomainStatus
 from audit.reading import changes
 from audit.reading.filters import FILTERS, SEARCHED, Filter
 from audit.reading.incident_list import STATES
+from audit.reading.onboarding import STAGES, WAITS
 from audit.results.scoring import max_score
 from audit.results.translate import translate
 from collectors.registry import CHECKS, core_checks
@@ -68,6 +69,27 @@ class HistoryQuery(Page):
 
 class DomainsQuery(Page):
     q: str | None = Field(None, max_length=253, description=SEARCHED)
+
+
+class OnboardingQuery(Page):
+    tenant: Id | None = Field(None, description="Only domains of this tenant.")
+    stage: Literal[STAGES] | None = Field(  # type: ignore[valid-type]
+        None, description="Only this stage. `done`: those of the last seven days, newest first."
+    )
+    waits: Literal[WAITS] | None = Field(  # type: ignore[valid-type]
+        None, description="Only those that wait for the customer, for us, for a measurement."
+    )
+    q: SearchText | None = Field(None, description=SEARCHED)
+
+
+class ReportLinksQuery(Page):
+    domain: DomainText | None = Field(None, description="Only this domain.")
+
+
+class ReportLinkIn(Schema):
+    """For which domain a link to the customer's report is made."""
+
+    domain: DomainText = Field(examples=["cliente.pt"])
 
 
 class DomainIn(Schema):
@@ -384,6 +406,72 @@ class Domain(Schema):
 
 class Domains(Schema):
     domains: list[Domain]
+    next_cursor: str | None
+
+
+class LinkTimesSchema(Schema):
+    """Of a ReportLink: what became of it. Visits of our own do not count."""
+
+    created_at: datetime
+    expires_at: datetime
+    sent_at: datetime | None = Field(description="When a mail server took it.")
+    opened_at: datetime | None = Field(description="When its holder first looked at the report.")
+    seen_at: datetime | None = Field(description="When its holder last did.")
+    checked_at: datetime | None = Field(description="When its holder last had it checked again.")
+    done_at: datetime | None = Field(description="When the domain had what it asks for.")
+
+
+class OnboardingRowSchema(Schema):
+    """Of a row of the board."""
+
+    tenant_id: Id
+    domain: str
+    unicode: str
+    stage: Literal[STAGES]  # type: ignore[valid-type]
+    waits: TextOrNone = Field(description="`customer`, `us` or `measure`; null: for nobody.")
+    since: datetime = Field(description="Since when it waits.")
+    missing: list[str] = Field(description="Checks that keep it from 8/8.")
+    unmeasured: list[str]
+    overdue: bool = Field(description="For longer than AUDIT_GRACE_DAYS in onboarding.")
+    registered_at: datetime
+    onboarded_at: datetime | None
+    last_audit: datetime | None
+    score: Count
+    max_score: Count
+    status: DomainState
+    link: LinkTimesSchema | None = Field(description="The newest link that leads somewhere.")
+
+
+class MonthSchema(Schema):
+    month: str = Field(examples=["2026-11"])
+    domains: Count
+    median_seconds: Count = Field(description="Half of them took no longer.")
+    p90_seconds: Count = Field(description="Nine of ten took no longer.")
+
+
+class OnboardingSchema(Schema):
+    stages: dict[str, Count]
+    exact: bool = Field(description="false: of more than 5,000 domains the oldest are counted.")
+    months: list[MonthSchema] = Field(description="Of the last twelve, the newest first.")
+    domains: list[OnboardingRowSchema]
+    next_cursor: str | None
+
+
+class ReportLinkSchema(LinkTimesSchema):
+    """Of a ReportLink with its domain."""
+
+    id: Id = Field(validation_alias="pk")
+    domain: str = Field(validation_alias="domain.domain")
+    sent_to: TextOrNone
+    revoked_at: datetime | None
+    ended: Literal[tuple(ReportLink.End.values)] | None = Field(  # type: ignore[misc]
+        description="Why it leads nowhere any more; null while it does."
+    )
+    url: TextOrNone = Field(None, description="Whoever has it sees the report; only when made.")
+
+
+class ReportLinks(Schema):
+    links: list[ReportLinkSchema]
     next_cursor: str | None
 
 

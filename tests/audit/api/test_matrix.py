@@ -7,7 +7,7 @@ import json
 import pytest
 from django.urls import get_resolver
 
-from audit.models import AuditDomain, AuditRun
+from audit.models import AuditDomain, AuditRun, ReportLink
 from ligbox.api import api
 from tests.audit import factories as make
 
@@ -62,6 +62,25 @@ TABLE = {  # operation: (method, path, body, the status for each role)
         None,
         [401, 403, 403, 204, 204, 403, 204, 403, 404],
     ),
+    "getOnboarding": ("get", "/api/v1/audit/onboarding?tenant={tenant}", None, READS),
+    "listReportLinks": (
+        "get",
+        "/api/v1/audit/tenants/{tenant}/report-links",
+        None,
+        [401, 403, 403, 200, 200, 403, 200, 403, 404],
+    ),
+    "makeReportLink": (
+        "post",
+        "/api/v1/audit/tenants/{tenant}/report-links",
+        {"domain": "cliente.pt"},
+        [401, 403, 403, 201, 201, 403, 201, 403, 404],
+    ),
+    "revokeReportLink": (
+        "delete",
+        "/api/v1/audit/tenants/{tenant}/report-links/{link}",
+        None,
+        [401, 403, 403, 204, 204, 403, 204, 403, 404],
+    ),
     "receiveEvent": (
         "post",
         "/api/v1/webhooks/{tenant}",
@@ -83,7 +102,8 @@ def world():
     run, _new = AuditRun.objects.get_or_create_run(
         tenant=tenant, domains=tenant.domains.all(), trigger="manual", by="x", scope="cliente.pt"
     )
-    return {"tenant": tenant.pk, "run": run.pk, "other": other}
+    [link] = ReportLink.objects.make([tenant.domains.get()])
+    return {"tenant": tenant.pk, "run": run.pk, "other": other, "link": link.pk}
 
 
 def as_role(client, role, other):
@@ -156,7 +176,7 @@ def test_what_belongs_to_another_tenant_looks_like_what_does_not_exist(client, w
     """Case 129."""
     headers = make.bearer(make.make_token("run", tenant=world["other"]))
     theirs = send(client, operation, world, headers)
-    missing = send(client, operation, {"tenant": 987654, "run": 987654}, headers)
+    missing = send(client, operation, {"tenant": 987654, "run": 987654, "link": 987654}, headers)
     assert theirs.status_code == missing.status_code == 404
     assert theirs.content == missing.content and dict(theirs.items()) == dict(missing.items())
 

@@ -8,10 +8,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from audit import tasks
 from audit.models import ReportLink
 from audit.models.onboarding import LinkEnded
 from audit.web import report_links as links
-from tests.audit.factories import make_domain, make_operator, make_tenant, make_viewer
+from tests.audit.factories import make_admin, make_domain, make_operator, make_tenant, make_viewer
 
 pytestmark = pytest.mark.django_db
 OLD = timezone.now() - timedelta(days=1)
@@ -121,3 +122,23 @@ def test_a_new_link_leads_to_its_mail_on_request(client, domain):
     make = reverse("make-report", args=[domain.tenant_id, domain.domain])
     answer = client.post(make, {"mail": "1"})
     assert answer["Location"] == f"/report-links/{ReportLink.objects.get().pk}/mail/"
+
+
+def test_links_that_have_ended_are_pruned_with_the_rest(link, domain, settings):
+    settings.AUDIT_RETENTION_DAYS = 90
+    [old] = ReportLink.objects.make([domain])
+    ReportLink.objects.filter(pk=old.pk).update(expires_at=timezone.now() - timedelta(days=91))
+    assert tasks.prune()["report_links"] == 1
+    assert list(ReportLink.objects.all()) == [link]
+
+
+def test_the_administration_shows_links_and_nothing_that_opens_them(client, link):
+    link.note_sent("eva@example.com")
+    client.force_login(make_admin())
+    for address in ("/admin/audit/reportlink/", f"/admin/audit/reportlink/{link.pk}/change/"):
+        answer = client.get(address)
+        html = answer.content.decode()
+        assert answer.status_code == 200 and "eva@example.com" in html
+        assert link.token not in html and 'name="_save"' not in html
+    assert client.post(f"/admin/audit/reportlink/{link.pk}/delete/").status_code == 403
+    assert client.get("/admin/audit/reportlink/add/").status_code == 403
