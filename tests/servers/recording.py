@@ -289,8 +289,7 @@ def stand_still(event, *states):
 
 
 ACTS = {
-    f.__name__: f
-    for f in (same_cause, crosswise, removed, check_all, till_killed, stand_still)
+    f.__name__: f for f in (same_cause, crosswise, removed, check_all, till_killed, stand_still)
 }
 
 
