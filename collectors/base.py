@@ -265,6 +265,15 @@ class PortalFacts:
     certificate_at: datetime | None = None
 
 
+@dataclass(frozen=True)
+class KnownZone:
+    """The apex of the zone that a domain stands in and its name servers, as they answered last:
+    A-labels in lower case without final dot. Empty where they never did."""
+
+    zone: str = ""
+    name_servers: tuple[str, ...] = ()
+
+
 # Stands for a portal token that no key opens: nothing is sent for it.
 UNREADABLE_TOKEN = "\0"  # noqa: S105 - no password
 
@@ -301,6 +310,7 @@ class Target:
     dkim_cname: str = ""  # template with {selector} and {domain}; '' = none
     contact: str = ""  # whom a customer may ask
     portal_facts: PortalFacts = PortalFacts()  # they decide while the portal is silent
+    known_zone: KnownZone = KnownZone()
 
     @property
     def webmail(self) -> str:

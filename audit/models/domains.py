@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit import validators
 from audit.models.counts import COUNTED_COLUMNS, GROUPS, STATUSES, TenantCounts, numbers_of
+from audit.models.known_zone import zone_in
 from audit.models.portal_facts import remembered_facts
 from audit.models.tenants import Tenant, target_of
 from collectors.base import Target
@@ -100,6 +101,14 @@ class AuditDomainQuerySet(models.QuerySet["AuditDomain"]):
         """Active ones whose time has come and that nobody holds."""
         now = now or timezone.now()
         return self.active().filter(free_to_claim(now), next_audit_at__lte=now)
+
+    def unanswered(self, servers: str = "") -> Self:
+        """Active ones whose name servers (these, or any) are confirmed not to answer.
+
+        By a partial index, which a database takes where its own condition stands in the question.
+        """
+        rows = self.active().exclude(silent_servers="")
+        return rows.filter(silent_servers=servers) if servers else rows
 
     # -- the numbers that are kept of them: see TenantCounts
 
@@ -430,6 +439,10 @@ class AuditDomain(models.Model):
     # how many were in flight when a worker died with it; 0: none did since its last result
     crash_group = models.PositiveSmallIntegerField(default=0, editable=False)
     portal_facts = models.JSONField(default=dict, blank=True, editable=False)  # see PortalFacts
+    # see KnownZone: {"zone": …, "name_servers": […]}, as they answered last
+    known_zone = models.JSONField(default=dict, blank=True, editable=False)
+    # what of Incident.key says which name servers are confirmed not to answer for it; "": they do
+    silent_servers = models.CharField(max_length=300, blank=True, default="", editable=False)
     # {check_id: [when last checked, in µs since 1970, and how long it took, in ms]}: an answer that
     # was there already changes these and no row of a check
     checked = models.JSONField(default=dict, blank=True, editable=False)
@@ -521,6 +534,12 @@ class AuditDomain(models.Model):
                 condition=models.Q(onboarded_at__isnull=False),
                 name="audit_domain_onboarded",
             ),
+            # who shares name servers that do not answer
+            models.Index(
+                fields=["silent_servers"],
+                condition=~models.Q(silent_servers=""),
+                name="audit_domain_silent",
+            ),
             # audited no more: their part in incidents ends
             models.Index(
                 fields=["id"], condition=models.Q(enabled=False), name="audit_domain_disabled"
@@ -603,6 +622,7 @@ class AuditDomain(models.Model):
             self.domain,
             dkim_selectors=self.dkim_selectors,
             portal_facts=remembered_facts(self.portal_facts),
+            known_zone=zone_in(self.known_zone),
         )
 
     def next_slot(self, now: datetime) -> datetime:

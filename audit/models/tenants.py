@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from audit import validators
 from audit.fields import SecretField, UnreadableSecret
-from collectors.base import UNREADABLE_TOKEN, PortalFacts, Target
+from collectors.base import UNREADABLE_TOKEN, KnownZone, PortalFacts, Target
 
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
@@ -221,10 +221,11 @@ def target_of(
     *,
     dkim_selectors: Sequence[str] = (),
     portal_facts: PortalFacts = PortalFacts(),  # noqa: B008 - frozen
+    known_zone: KnownZone = KnownZone(),  # noqa: B008 - frozen
 ) -> Target:
     """The `Target` of a domain on a tenant; without one nothing is expected but good order."""
     if tenant is None:
-        return Target(domain=domain, dkim_selectors=tuple(dkim_selectors))
+        return Target(domain=domain, dkim_selectors=tuple(dkim_selectors), known_zone=known_zone)
     return Target(
         domain=domain,
         tenant=tenant.name,
@@ -246,4 +247,5 @@ def target_of(
         dkim_cname=tenant.dkim_cname,
         contact=tenant.contact,
         portal_facts=portal_facts,
+        known_zone=known_zone,
     )

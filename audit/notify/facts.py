@@ -84,6 +84,11 @@ def what_to_do(incident: Incident) -> str:
             "See to the resolver (AUDIT_DNS_SERVERS, or the system's): until it answers, DNS is "
             "not measured."
         )
+    if incident.kind == Incident.Kind.NAME_SERVER:
+        return _(
+            "See whether these name servers answer from elsewhere. If not, tell whoever runs them, "
+            "or the customers whose zones stand on them."
+        )
     text = _advice(incident)
     if incident.kind == Incident.Kind.PORTAL and not text:
         return _(

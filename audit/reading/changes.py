@@ -379,6 +379,15 @@ def _mx(said: _Said, before: Evidence, after: Evidence) -> None:
                 else _("{host} leads to {after} now instead of {before}.")
             )
             _addresses(said, leads, (old.get("addresses"), new.get("addresses")), host=host)
+    said.moved(
+        _("The domain stands in the zone {after} now instead of {before}."),
+        (before.get("zone"), after.get("zone")),
+    )
+    said.exchanged(
+        [sorted(side) for side in _lists(before, after, "name_servers")],
+        added=_("Name servers: added {values}."),
+        removed=_("Name servers: removed {values}."),
+    )
     said.exchanged(
         _lists(before, after, "mail_hosts"),
         added=_("Our settings: mail hosts added: {values}."),

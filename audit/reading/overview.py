@@ -27,6 +27,9 @@ GROUPED = ("new", *KEPT_GROUPS, "covered")
 _KEPT_NUMBERS = (*KEPT, *KEPT_GROUPS.values(), "covered")
 
 
+_UNREAD = ("portal_facts", "known_zone", "checked", "dkim_selectors", "unconfirmed")
+
+
 def cards(
     domains: Domains,
     *,
@@ -45,9 +48,7 @@ def cards(
     that begins with the tenants would sort all their domains.
     """
     waived = Waiver.objects.filter(domain=OuterRef("pk"), ended_at=None)
-    rows = domains.defer("portal_facts", "checked", "dkim_selectors", "unconfirmed").annotate(
-        is_waived=Exists(waived)
-    )
+    rows = domains.defer(*_UNREAD).annotate(is_waived=Exists(waived))
     items, previous, following = turn(rows, order=ORDERS[sort], limit=limit, cursor=cursor)
     ids = [d.pk for d in items]
     checks: dict[int, dict[str, AuditCheck]] = {}

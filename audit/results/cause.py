@@ -3,10 +3,11 @@
 Pure: by the findings and the evidence of one audit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from audit.models import Incident
+from audit.results import name_servers
 from collectors.base import CheckResult, Finding, Severity, Status
 from collectors.causes import OF_THE_SERVER
 from collectors.server.own_names import ROWS
@@ -34,6 +35,7 @@ AWAY = {
 ANSWERS = {
     Kind.PORTAL: ("carbonio", "nginx_vhost"),
     Kind.RESOLVER: ("dns_mx", "dns_spf", "dns_dkim", "dns_dmarc"),
+    Kind.NAME_SERVER: (name_servers.CHECK,),
 }
 
 _NO_ANSWER = {
@@ -118,20 +120,39 @@ def server_place(tenant_id: int, row: str) -> Place:
     return Place(Kind.SERVER, f"{tenant_id}:{row}", row)
 
 
-def away(results: Mapping[str, CheckResult]) -> dict[Incident.Kind, tuple[str, Finding]]:
-    """{what we measure through and did not reach: the check and the finding that say so}."""
-    found: dict[Incident.Kind, tuple[str, Finding]] = {}
+def away(tenant_id: int, results: Mapping[str, CheckResult]) -> dict[Incident.Kind, Cause]:
+    """{what we measure through and did not reach: the cause, with what says so}. Of name servers
+    nothing can be said while our resolver is away."""
+    found: dict[Incident.Kind, Cause] = {}
     for check_id, result in results.items():
         if result.status == Status.UNKNOWN:
             for finding in result.findings:
                 if finding.severity == Severity.UNKNOWN and (kind := AWAY.get(finding.code)):
-                    found.setdefault(kind, (check_id, finding))
+                    found.setdefault(kind, Cause(_away_place(kind, tenant_id), check_id, finding))
+    if Kind.RESOLVER not in found and (silent := name_servers.silent(results)):
+        found[Kind.NAME_SERVER] = servers_cause(*silent)
     return found
 
 
-def away_place(kind: Incident.Kind, tenant_id: int) -> Place:
-    """Where what is not measured through the portal, or our resolver, belongs."""
-    return Place(kind, str(tenant_id) if kind == Kind.PORTAL else "resolver")
+def answered(kind: Incident.Kind, results: Mapping[str, CheckResult]) -> bool:
+    """Whether something was measured through it in this audit."""
+    if kind == Kind.NAME_SERVER:
+        return name_servers.answered(results)
+    return any(c in results and results[c].status != Status.UNKNOWN for c in ANSWERS[kind])
+
+
+RESOLVER = Place(Kind.RESOLVER, "resolver")
+
+
+def _away_place(kind: Incident.Kind, tenant_id: int) -> Place:
+    return Place(kind, str(tenant_id)) if kind == Kind.PORTAL else RESOLVER
+
+
+def servers_cause(servers: Sequence[str], code: str) -> Cause:
+    """Where it belongs that these name servers fail in this way: all of them together are one."""
+    finding = name_servers.finding_of(code, servers)
+    key, subject = ", ".join(servers)[:300], name_servers.short(servers)[:255]
+    return Cause(Place(Kind.NAME_SERVER, key, subject), name_servers.CHECK, finding)
 
 
 def _server(tenant_id: int, row: str, finding: Finding) -> Cause:

@@ -18,7 +18,7 @@ from audit.results.json_text import json_text
 STATE = (
     "score", "status", "severity", "needs_customer", "needs_host", "not_measured", "known",
     "covered", "trouble_at", "onboarding", "onboarded_at", "first_healthy_at",
-    "unconfirmed", "certificate_ends_at",
+    "unconfirmed", "certificate_ends_at", "known_zone", "silent_servers",
 )  # fmt: skip
 Moved = Mapping[int, Counter[str]]  # {tenant id: {number: how many more}}
 _state = attrgetter(*STATE)

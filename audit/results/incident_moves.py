@@ -1,6 +1,6 @@
 """What one transaction changes of incidents and their members."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -8,11 +8,11 @@ from django.db import connection
 
 from audit.models import AuditDomain, Incident, ServerCheck
 from audit.results import domain_rows
-from audit.results.cause import SHARED_BY, Cause, Kind, Place
+from audit.results.cause import RESOLVER, SHARED_BY, Cause, Kind, Place
 from audit.results.confirmation import Change
 from audit.results.domain_rows import Moved
 from audit.results.incident_events import Event, tell
-from audit.results.incident_merging import merge
+from audit.results.incident_merging import gather, merge
 from audit.results.incident_rows import IncidentClosed, name_of, open_incidents, said, save
 from audit.results.triage import Member, Members
 from collectors.base import Status
@@ -56,6 +56,7 @@ class Moves:
         self._tenants: dict[int, int | None] = {}  # of these
         self._opened: dict[int, bool] = {}  # {id: whether to tell of it}
         self._words: dict[int, Cause] = {}
+        self._gathered: list[Place] = []  # opened by this for name servers that fail
         self.moved: Moved = {}  # of domains that were not its own
 
     def join(self, row: AuditDomain, check_id: str, cause: Cause, change: Change) -> None:
@@ -101,6 +102,10 @@ class Moves:
             into = self._ids[place.kind, place.key]
             moved = merge(place, into, rows, self.members, self.now)
             self.moved = domain_rows.together(self.moved, moved)
+        for place in self._gathered:
+            into = self._ids[place.kind, place.key]
+            moved = gather(place, into, rows, self.members, self.now)
+            self.moved = domain_rows.together(self.moved, moved)
         tell([pk for pk, told in self._opened.items() if told], Event.OPENED)
         self._close([pk for pk, n in delta.items() if n < 0])
 
@@ -108,8 +113,11 @@ class Moves:
         """Where each join belongs: with others that share its thing, or by itself. Returns the
         places that single incidents are to be merged into."""
         wanted = {p for j in self._joins for p in (j.cause.place, j.cause.shared) if p}
+        if any(place.kind == Kind.NAME_SERVER for place in wanted):
+            wanted.add(RESOLVER)
         for pk, kind, key, tenant_id in open_incidents(wanted):
             self._ids[kind, key], self._tenants[pk] = pk, tenant_id
+        self._leave_out_few()
         alone: dict[Place, list[Join]] = {}
         for join in self._joins:
             shared = join.cause.shared
@@ -135,6 +143,19 @@ class Moves:
         ]
         return sorted(shared_now, key=lambda p: (p.kind, p.key))
 
+    def _leave_out_few(self) -> None:
+        """Name servers that fail are an incident once several domains share them, and while our
+        resolver is not the cause."""
+        joins: dict[Place, set[int]] = {}
+        for join in self._joins:
+            if join.place.kind == Kind.NAME_SERVER and join.place[:2] not in self._ids:
+                joins.setdefault(join.place, set()).add(join.row.pk)
+        for place, domains in joins.items():
+            if RESOLVER[:2] not in self._ids and _are_several(place, domains):
+                self._gathered.append(place)
+            else:
+                self._joins = [join for join in self._joins if join.place != place]
+
     def _open_missing(self) -> None:
         """Open the incidents that there are not yet; another process may open the same."""
         missing: dict[tuple[str, str], list[Join]] = {}
@@ -143,7 +164,9 @@ class Moves:
                 missing.setdefault((join.place.kind, join.place.key), []).append(join)
         for place in sorted(missing):
             joins = missing[place]
-            pk, made = open_of(joins[0].place, joins[0].cause, joins, self.now)
+            tenants = {join.row.tenant_id for join in joins}
+            since = min(join.change.since for join in joins)
+            pk, made = open_of(joins[0].place, joins[0].cause, tenants, since, self.now)
             self._ids[place] = pk
             if made:
                 self._opened[pk] = not all(join.change.is_old for join in joins)
@@ -190,16 +213,26 @@ class Moves:
             tell(closed, Event.CLOSED)
 
 
-def open_of(place: Place, cause: Cause, joins: Sequence[Join], now: datetime) -> tuple[int, bool]:
+def _are_several(place: Place, domains: Collection[int]) -> bool:
+    """Whether so many share these silent name servers that they are the cause."""
+    if len(domains) >= SHARED_BY:
+        return True
+    others = AuditDomain.objects.unanswered(place.key).exclude(pk__in=domains)
+    return len(domains) + others.count_up_to(SHARED_BY) >= SHARED_BY
+
+
+def open_of(
+    place: Place, cause: Cause, tenants: Collection[int], since: datetime, now: datetime
+) -> tuple[int, bool]:
     """The open incident of a place, and whether it is opened by this."""
-    tenants = {join.row.tenant_id for join in joins}
+    several = len(tenants) > 1 or place.kind == Kind.RESOLVER
     own = place == cause.place
     new = Incident(
         kind=place.kind,
         key=place.key,
-        tenant_id=None if len(tenants) > 1 or place.kind == Kind.RESOLVER else tenants.pop(),
+        tenant_id=None if several else next(iter(tenants)),
         subject=place.subject,
-        opened_at=min(join.change.since for join in joins),
+        opened_at=since,
         confirmed_at=now,
         shared=name_of(cause.shared) if own else "",
         **said(cause),

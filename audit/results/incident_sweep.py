@@ -7,13 +7,21 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Count, F, Q
 
-from audit.models import AuditDomain, Incident, IncidentDomain, ServerCard, Tenant, Waiver
+from audit.models import (
+    AuditCheck,
+    AuditDomain,
+    Incident,
+    IncidentDomain,
+    ServerCard,
+    Tenant,
+    Waiver,
+)
 from audit.models.results import stored_time
-from audit.results import domain_rows, triage
-from audit.results.cause import ANSWERS, Kind, Place
+from audit.results import domain_rows, name_servers, triage
+from audit.results.cause import ANSWERS, RESOLVER, SHARED_BY, Kind, Place, servers_cause
 from audit.results.incident_events import Event, tell
-from audit.results.incident_merging import merge
-from audit.results.incident_moves import Moves
+from audit.results.incident_merging import gather, left_out, merge
+from audit.results.incident_moves import Moves, open_of
 from audit.results.incident_rows import SWEPT, open_incidents
 from collectors.base import Status
 
@@ -39,6 +47,7 @@ def sweep(now: datetime) -> None:
         if domains := set(idle.order_by().values_list("domain_id", flat=True)[:SWEPT]):
             _let_go(domains, now)
     _merge_left_behind(now)
+    _gather_left_out(now)
 
 
 def _lock(domain_ids: Collection[int]) -> list[int]:
@@ -63,7 +72,7 @@ def _let_go(domain_ids: Collection[int], now: datetime) -> None:
                 entries[check_id] = [
                     Status.FAIL.value, 1, stored_time(member.since, 0)[0]
                 ]  # fmt: skip
-        AuditDomain.objects.filter(pk=pk).update(unconfirmed=entries)
+        AuditDomain.objects.filter(pk=pk).update(unconfirmed=entries, silent_servers="")
     moves.make(rows)
     triage.refresh(rows, now)
 
@@ -86,6 +95,39 @@ def _merge_left_behind(now: datetime) -> None:
     for pk, kind, key, _tenant_id in open_incidents(places):
         with transaction.atomic():
             domain_rows.count(merge(Place(Kind(kind), key), pk, {}, {}, now))
+
+
+def _gather_left_out(now: datetime) -> None:
+    """Domains whose name servers do not answer: those that were confirmed before they were several,
+    at the same time in two processes, or while our resolver was the cause."""
+    waiting = left_out().order_by().values_list("silent_servers", flat=True).distinct()
+    for key in list(waiting[:SWEPT]):
+        with transaction.atomic():
+            _gather(key, now)
+
+
+def _gather(key: str, now: datetime) -> None:
+    silent = AuditDomain.objects.unanswered(key).order_by("pk")
+    first = silent.first()
+    if first is None:
+        return
+    rows = AuditCheck.objects.filter(domain=first, check_id=name_servers.CHECK)
+    codes = [f["code"] for found in rows.values_list("findings", flat=True) for f in found]
+    code = next((code for code in codes if code in name_servers.CODES), name_servers.CODES[0])
+    cause = servers_cause(key.split(", "), code)
+    open_now = {(kind, of): pk for pk, kind, of, _tenant in open_incidents([cause.place, RESOLVER])}
+    into, made = open_now.get(cause.place[:2]), False
+    if into is None:
+        if RESOLVER[:2] in open_now or silent.count_up_to(SHARED_BY) < SHARED_BY:
+            return
+        into, made = open_of(cause.place, cause, {first.tenant_id}, now, now)
+    moved = gather(cause.place, into, {}, {}, now)
+    if made and not Incident.objects.filter(pk=into, domains_now__gt=0):
+        transaction.set_rollback(True)  # others have them locked: next time
+        return
+    domain_rows.count(moved)
+    if made:
+        tell([into], Event.OPENED)
 
 
 def hold_numbers_against_rows() -> int:

@@ -5,7 +5,7 @@ that explains it, their incidents become one. All wait in one order: for domains
 (those that are made, by key, and then those that are changed, by id) and at last the numbers.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from django.conf import settings
 from audit.models import AuditDomain
 from audit.models.results import stored_time
 from audit.results import confirmation, triage, waived
-from audit.results.cause import ANSWERS, WRONG, Cause, Kind, away, away_place, cause_of
+from audit.results.cause import ANSWERS, WRONG, Cause, Kind, answered, away, cause_of
 from audit.results.confirmation import SOON_SECONDS, Change, Entry, Pace, put
 from audit.results.domain_rows import Moved
 from audit.results.incident_moves import Moves
@@ -123,10 +123,10 @@ def _confirm(seen: Seen, now: datetime) -> None:
         ):
             seen.looked.append(check_id)
         put(entries, check_id, after)
-    missed = away(seen.results)
-    for kind, checks in ANSWERS.items():
+    missed = away(row.tenant_id, seen.results)
+    for kind in ANSWERS:
         is_away, entry = kind in missed, entries.get(kind)
-        if is_away or (entry and _answered(seen, checks)):
+        if is_away or (entry and answered(kind, seen.results)):
             after, change = confirmation.step_away(
                 kind, entry, is_away, now,
                 needed=settings.AUDIT_CONFIRM, at_once=seen.at_once,
@@ -136,10 +136,19 @@ def _confirm(seen: Seen, now: datetime) -> None:
             put(entries, kind, after)
     if entries != row.unconfirmed:
         row.unconfirmed = entries
+    _note_servers(seen, missed.get(Kind.NAME_SERVER), now)
 
 
-def _answered(seen: Seen, checks: Iterable[str]) -> bool:
-    return any(c in seen.results and seen.results[c].status != Status.UNKNOWN for c in checks)
+def _note_servers(seen: Seen, cause: Cause | None, now: datetime) -> None:
+    """Keep in the row which name servers are confirmed not to answer; where these are others than
+    before, the domain has moved to them."""
+    row, kind = seen.row, Kind.NAME_SERVER
+    if not confirmation.is_away(row.unconfirmed.get(kind), needed=settings.AUDIT_CONFIRM):
+        row.silent_servers = ""
+    elif cause and cause.place.key != row.silent_servers:
+        row.silent_servers = cause.place.key
+        if kind not in [change.check_id for change in seen.changes]:
+            seen.changes.append(Change(kind, True, now))
 
 
 def _look_at_causes(seen: Seen, moves: Moves) -> None:
@@ -176,9 +185,7 @@ def _follow_change(seen: Seen, change: Change, moves: Moves) -> None:
         moves.leave(row.pk, check_id)
         return
     if check_id in ANSWERS:
-        kind = Kind(check_id)
-        found = away(seen.results)[kind]
-        cause: Cause | None = Cause(away_place(kind, row.tenant_id), *found)
+        cause = away(row.tenant_id, seen.results).get(Kind(check_id))
     else:
         cause = cause_of(row.pk, row.tenant_id, check_id, seen.results)
     if cause is not None:

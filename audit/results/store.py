@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from audit.models import AuditDomain, AuditRun, ReportLink
 from audit.models.domains import SUSPECT, DomainStatus
+from audit.models.known_zone import stored_zone, zone_in
 from audit.models.portal_facts import merge_facts
 from audit.models.results import stored_time
 from audit.results import check_rows, domain_rows, incidents, seen
@@ -147,6 +148,8 @@ def _write(audits: list[tuple[AuditDomain, Audited]]) -> None:
             row.needs_customer, row.needs_host = changed[row]
         if new := differing[row].get("cert_le"):
             _take_date(row, new.result)
+        if new := differing[row].get("dns_mx"):
+            _take_zone(row, new.result)
         before = known.conclusive(row)
         follows.append(
             incidents.Seen(row, audited.results, before, statuses, differing[row], at_once)
@@ -205,6 +208,12 @@ def _take_date(row: AuditDomain, result: CheckResult) -> None:
     ends = seen.certificate_ends(result.evidence)
     if ends is not None or result.status != Status.UNKNOWN:
         row.certificate_ends_at = ends
+
+
+def _take_zone(row: AuditDomain, result: CheckResult) -> None:
+    """Take over the name servers; those that say nothing are who they were."""
+    if (zone := zone_in(result.evidence)).zone:
+        row.known_zone = stored_zone(zone)
 
 
 def give_up(

@@ -16,12 +16,14 @@ from collectors.net.dns_records import (
     AAAA,
     IN,
     MX,
+    NS,
     OPT,
     SOA,
     SPF,
     TXT,
     A,
     Exchange,
+    Named,
     Record,
     Texts,
     address,
@@ -163,6 +165,10 @@ def _records(wire: bytes, rdtype: int, found: list[tuple[int, int]]) -> tuple[Re
     if rdtype == MX:
         exchanges = [x for place in found if (x := _exchange(wire, *place))]
         return tuple(sorted(set(exchanges))) if len(exchanges) == len(found) else None
+    if rdtype == NS:
+        names = [n for place in found if (n := _plain_name(wire, *place)) is not None]
+        servers = tuple([Named(name) for name in sorted(set(names), key=name_wire)])
+        return servers if len(names) == len(found) else None
     data = [wire[start:end] for start, end in found]
     if len(data) > 1:
         data = sorted(set(data))
@@ -177,8 +183,14 @@ def _records(wire: bytes, rdtype: int, found: list[tuple[int, int]]) -> tuple[Re
 
 def _exchange(wire: bytes, start: int, end: int) -> Exchange | None:
     """An MX record; None where its name is not plain."""
+    name = _plain_name(wire, start + 2, end)
+    return None if name is None else Exchange(wire[start] << 8 | wire[start + 1], name)
+
+
+def _plain_name(wire: bytes, start: int, end: int) -> str | None:
+    """The name that stands from `start` to `end`, '' for the root; None where it is not plain."""
     labels: list[bytes] = []
-    at = least = start + 2
+    at = least = start
     after = 0
     while size := wire[at]:
         if size >= 0xC0:
@@ -196,7 +208,7 @@ def _exchange(wire: bytes, start: int, end: int) -> Exchange | None:
     plain = len(name) <= 253 and _PLAIN_NAME.fullmatch(name) and name.count(".") + 1 == len(labels)
     if (after or at + 1) != end or (labels and not plain):
         return None
-    return Exchange(wire[start] << 8 | wire[start + 1], name)
+    return name
 
 
 def past_name(wire: bytes, at: int) -> int:

@@ -263,10 +263,15 @@ class CheckSession:
         self._lookups: dict[tuple[str, str], LookupEvidence] = {}
         self._requests: list[Evidence] = []
 
-    def apart(self) -> "CheckSession":
-        """A session with the limits of this one, of which nothing stands in the evidence."""
+    def apart(self, *, queries: int | None = None) -> "CheckSession":
+        """A session with the limits of this one, of which nothing stands in the evidence.
+
+        `queries`: it may send so many, and what it sends is charged to the audit alone.
+        """
         other = CheckSession(self._audit, self.check_id)
         other._limit, other._started = self._limit, self._started
+        if queries is not None:
+            other._limit = QueryLimit(queries, self._audit.dns_limit)
         return other
 
     @property

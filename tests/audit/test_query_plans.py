@@ -14,9 +14,10 @@ from audit.queue.claim_owner import release_dead_claims
 from audit.queue.fair_turns import FairTurns
 from audit.reading import overview, paging
 from audit.reading.filters import FILTERS, ORDERS, Filters
-from audit.results import store
+from audit.results import incident_sweep, store
 from tests.audit import factories as make
 from tests.audit.check_results import results
+from tests.audit.troubles import servers_silent
 
 pytestmark = pytest.mark.django_db
 LARGE = (
@@ -138,6 +139,17 @@ def _record(fleet):
     store.record_lot([store.Audited(row, results(), timezone.now(), "me")])
 
 
+def _servers_fail(fleet):
+    some = fleet.filter(pk__in=list(fleet.filter(tenant=2).values_list("pk", flat=True)))
+    some.update(silent_servers="ns.a.pt")
+    incident_sweep.sweep(timezone.now())
+    some.update(silent_servers="")
+    for domain in fleet.filter(tenant=1)[:2]:
+        for _confirmed in range(2):
+            found = servers_silent("ns.b.pt", domain=domain.domain)
+            store.record(domain, found, begun_at=timezone.now())
+
+
 ACTS = {
     "whose turn": lambda fleet: FairTurns().take(3),
     "suspects": lambda fleet: fleet.suspects(timezone.now()),
@@ -148,6 +160,7 @@ ACTS = {
     "overdue": lambda fleet: fleet.overdue().exists(),
     "counts": lambda fleet: overview.counts(),
     "the worker's state": lambda fleet: overview.worker(fleet),
+    "name servers that fail": lambda fleet: _servers_fail(fleet),
     "pruning": lambda fleet: tasks._delete(CheckTransition.objects.filter(at__lt=timezone.now())),
 }
 

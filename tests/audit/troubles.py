@@ -147,3 +147,12 @@ def assert_true_to_rows():
         elif not incident.held:
             assert now
     assert AuditDomain.objects.count_anew(TenantCounts.objects.values_list("pk", flat=True)) == 0
+
+
+def servers_silent(*servers, code="dns_timeout", domain="cliente.pt", at=None):
+    """The results of an audit of a domain whose name servers failed."""
+    lookups = [{"name": domain, "type": "MX", "result": code}]
+    seen = {"lookups": lookups, "zone": domain, "name_servers": sorted(servers)}
+    failed = fault(code, severity="unknown", owner="measurement", **seen)
+    of_others = fault(code, severity="unknown", owner="measurement")
+    return found(at, dns_mx=failed, dns_spf=of_others, dns_dmarc=of_others)

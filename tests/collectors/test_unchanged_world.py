@@ -134,6 +134,12 @@ WORLDS = {
         **{f"i{n}.w.test": {"TXT": [f"v=spf1 include:j{n}.w.test -all"]} for n in range(19)},
         "*.w.test": {"TXT": ["v=spf1 mx -all"]},
     },
+    "name servers": {
+        "kunde.test": {
+            "MX": ["10 mx1.host.test"],
+            "NS": ["ns2.dns.test", "NS1.dns.test", "ns10.a.test"],
+        }
+    },
     "wildcard": {"*.kunde.test": {"TXT": ["v=spf1 -all"], "A": ["192.0.2.2", "192.0.2.3"]}},
 }
 

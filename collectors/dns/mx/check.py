@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from collectors.base import Evidence, Finding, Outcome, Target, check
+from collectors.base import Evidence, Fault, Finding, Outcome, Target, check
 from collectors.dns.mx.exchanges import MAX_EXCHANGES, Exchange, Exchanges, look_up, read_exchange
 from collectors.dns.mx.findings import exchange_findings, missing_mx, no_domain, null_mx
 from collectors.dns.mx.to_come import hosts_that_spf_bears
+from collectors.dns.mx.zone import ZoneLookup
 from collectors.names import is_below
 from collectors.net.dns_lookup import DnsFault, Lookup
 from collectors.net.dns_records import Exchange as MxRecord
@@ -18,7 +19,18 @@ from collectors.text import Text, _
 
 @check("dns_mx", _("Mail exchange (MX)"))
 async def check_mx(target: Target, session: CheckSession) -> Outcome:
-    """The outcome of `dns_mx`.
+    """The outcome of `dns_mx`; whatever it is, its evidence has the zone and its name servers."""
+    session.ask(target.domain, "MX")
+    zone = ZoneLookup(target, session)
+    try:
+        outcome = await _judged(target, session)
+    except Fault as fault:
+        outcome = Outcome(fault.message, [fault.finding()])
+    return replace(outcome, evidence={**outcome.evidence, **await zone.evidence()})
+
+
+async def _judged(target: Target, session: CheckSession) -> Outcome:
+    """The outcome of what the MX records say.
 
     A fault of the MX lookup is raised; one of an exchange's addresses counts where it could matter.
     """

@@ -52,7 +52,12 @@ def test_an_incident_of_a_server_has_the_advice_of_its_row():
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"), [("portal", "its portal answers"), ("resolver", "AUDIT_DNS_SERVERS")]
+    ("kind", "said"),
+    [
+        ("portal", "its portal answers"),
+        ("resolver", "AUDIT_DNS_SERVERS"),
+        ("name_server", "answer from elsewhere"),
+    ],
 )
 def test_what_we_measure_through_has_advice_of_its_own(kind, said):
     incident = open_incident(tenant=make_tenant(), kind=kind, check_id="", owner="measurement")

@@ -254,6 +254,30 @@ CASES = [
     ),
     (
         "dns_mx",
+        mx("10 x.test", zone="k.test", name_servers=["a.old.test", "b.old.test"]),
+        mx("10 x.test", zone="k.test", name_servers=["b.old.test", "c.new.test"]),
+        ["Name servers: added c.new.test.", "Name servers: removed a.old.test."],
+    ),
+    (
+        "dns_mx",
+        mx("10 x.test", zone="k.test", name_servers=["a.test", "b.test"]),
+        mx("10 x.test", zone="k.test", name_servers=["b.test", "a.test"]),
+        [],
+    ),
+    (
+        "dns_mx",
+        mx("10 x.test"),
+        mx("10 x.test", zone="k.test", name_servers=["b.test", "a.test"]),
+        [],
+    ),
+    (
+        "dns_mx",
+        mx("10 x.test", zone="k.test", name_servers=["a.test"]),
+        mx("10 x.test", zone="post.k.test", name_servers=["a.test"]),
+        ["The domain stands in the zone post.k.test now instead of k.test."],
+    ),
+    (
+        "dns_mx",
         mx(result="NOERROR"),
         mx(result="NXDOMAIN"),
         ["The domain does not exist in DNS any more."],

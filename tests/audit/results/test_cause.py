@@ -2,7 +2,7 @@
 
 import pytest
 
-from audit.results.cause import AWAY, Kind, Place, away, away_place, cause_of, server_place
+from audit.results.cause import AWAY, RESOLVER, Kind, Place, away, cause_of, server_place
 from collectors.causes import OF_THE_SERVER
 from tests.audit.troubles import fault, found, unmeasured
 
@@ -48,9 +48,10 @@ def test_what_a_host_says_for_all_its_domains_is_a_row_of_its_card(check_id, cod
 
 
 def test_a_portal_is_one_cause_for_its_card_and_its_domains():
-    assert server_place(3, "server_portal") == away_place(Kind.PORTAL, 3) == Place("portal", "3")
+    found = away(3, unmeasured("portal_unreachable"))
+    assert server_place(3, "server_portal") == found[Kind.PORTAL].place == Place("portal", "3")
     assert server_place(3, "server_spf") == Place("server", "3:server_spf", "server_spf")
-    assert away_place(Kind.RESOLVER, 3) == away_place(Kind.RESOLVER, 4)
+    assert away(3, unmeasured("resolver_down"))[Kind.RESOLVER].place == RESOLVER
 
 
 @pytest.mark.parametrize(
@@ -96,9 +97,9 @@ def test_a_cause_knows_its_places():
 
 @pytest.mark.parametrize("code", ["portal_unreachable", "resolver_down"])
 def test_what_is_away_is_said_once(code):
-    assert set(away(unmeasured(code))) == {AWAY[code]}
+    assert set(away(3, unmeasured(code))) == {AWAY[code]}
 
 
 def test_a_question_without_answer_says_nothing_of_the_resolver():
     unknown = fault("dns_timeout", severity="unknown", owner="measurement")
-    assert away(found(dns_mx=unknown)) == {} == away(found())
+    assert away(3, found(dns_mx=unknown)) == {} == away(3, found())

@@ -10,7 +10,7 @@ from django.utils import timezone
 from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition, Tenant
 from audit.models.domains import SUSPECT
 from audit.results import store
-from collectors.base import CheckResult, Outcome, Owner, info
+from collectors.base import CheckResult, KnownZone, Outcome, Owner, info
 from collectors.text import _ as _text
 from tests.audit.check_results import result, results
 from tests.audit.draining import claim_due
@@ -289,3 +289,24 @@ def test_history_keeps_its_order_where_the_clock_was_set_back(domain):
     rows = CheckTransition.objects.filter(domain=domain, check_id="dns_mx")
     newest = rows.order_by("-at", "-id").values_list("from_status", "to_status")
     assert list(newest) == [("ok", "warn"), ("fail", "ok"), ("", "fail")]
+
+
+def with_zone(found, zone, *servers):
+    mx = found["dns_mx"]
+    evidence = mx.evidence | {"zone": zone, "name_servers": list(servers)}
+    return found | {"dns_mx": replace(mx, evidence=evidence)}
+
+
+def test_the_name_servers_are_remembered_with_the_domain_until_others_answer(domain):
+    def seen(found):
+        assert store.record(domain, found, begun_at=timezone.now())
+        domain.refresh_from_db()
+        return domain.target().known_zone
+
+    assert seen(results()) == KnownZone()
+    assert seen(with_zone(results(), "kunde.pt", "ns1.a.pt", "ns2.a.pt")).name_servers == (
+        "ns1.a.pt",
+        "ns2.a.pt",
+    )
+    assert seen(results(dns_mx="unknown")).zone == "kunde.pt", "who says nothing is who it was"
+    assert seen(with_zone(results(), "kunde.pt", "ns.b.pt")) == KnownZone("kunde.pt", ("ns.b.pt",))

@@ -19,7 +19,7 @@ import dns.rrset
 import pytest
 
 from collectors.net.dns_reader import read_any
-from collectors.net.dns_records import Address, Exchange, Texts
+from collectors.net.dns_records import Address, Exchange, Named, Texts
 from collectors.net.dns_wire import NoDnsMessage, Question, TooMuch, read_usual
 
 TYPES = ("A", "AAAA", "MX", "TXT", "SPF", "NS", "CNAME", "CAA")
@@ -178,6 +178,8 @@ def _digest(record, rdtype):
     if isinstance(record, Exchange):
         name = dns.name.from_text(record.exchange + ".")
         return struct.pack("!H", record.preference) + name.to_digestable()
+    if isinstance(record, Named):
+        return dns.name.from_text(record.target + ".").to_digestable()
     assert isinstance(record, Address)
     return dns.rdata.from_text("IN", dns.rdatatype.to_text(rdtype), record.address).to_digestable()
 

@@ -39,7 +39,7 @@ def test_the_tenants_exchange_alone_is_ok():
     assert (result.status, codes(result)) == ("ok", [])
     assert result.message == "10 mx1.host.test (our server)"
     assert result.evidence["exchanges"][0]["addresses"] == ["127.0.0.2"]
-    assert len(server.queries) == 3  # MX, A, AAAA
+    assert len(server.queries) == 4  # MX, NS, A, AAAA
 
 
 def test_several_exchanges_of_the_tenant_are_ok_in_any_order():
