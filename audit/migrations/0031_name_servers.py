@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("audit", "0026_servers_asked"),
+        ("audit", "0027_portal_sync"),
     ]
 
     operations = [

@@ -237,7 +237,7 @@ def removed(rounds, seed):
             meet()
 
     side_by_side(worker(0), worker(1), remover)
-    incidents.sweep(timezone.now())
+    incident_sweep.sweep(timezone.now())
     check_all()
 
 
