@@ -129,12 +129,18 @@ def _evidence(card: Scorecard) -> Evidence:
 def _theirs(
     card: Scorecard, findings: dict[str, list[LinkedFinding]]
 ) -> dict[str, list[LinkedFinding]]:
-    """{check_id: the findings that are the customer's to act on}, the worst checks first; mail is
-    moved last among equals."""
+    """{check_id: the findings that are the customer's to act on}, the worst checks first. Among
+    equals mail is moved last; but first of all is a domain that does not exist.
+    """
     ids = [c["check_id"] for c in card["checks"]]
     theirs = {c: [f for f in findings[c] if _is_customers(f)] for c in ids}
-    order = sorted(theirs, key=lambda c: (_worst(theirs[c]), c == "dns_mx"))
+    gone = _codes(theirs["dns_mx"]) & report_words.NO_DOMAIN
+    order = sorted(theirs, key=lambda c: (_worst(theirs[c]), (c == "dns_mx") ^ bool(gone)))
     return {check_id: theirs[check_id] for check_id in order}
+
+
+def _codes(findings: list[LinkedFinding]) -> set[str]:
+    return {f["code"] for f in findings}
 
 
 def _worst(findings: list[LinkedFinding]) -> int:
@@ -142,9 +148,13 @@ def _worst(findings: list[LinkedFinding]) -> int:
 
 
 def _is_customers(finding: LinkedFinding) -> bool:
-    """Theirs to act on; what only follows from something else is not."""
-    counts = finding["severity"] in _WORST
-    return finding["owner"] == Owner.CUSTOMER and counts and not finding["cause"]
+    """Theirs to act on. What follows from something else is not, unless records of their own are
+    needed for it as well: a domain that is not in DNS yet is set up in one go.
+    """
+    if finding["owner"] != Owner.CUSTOMER or finding["severity"] not in _WORST:
+        return False
+    cause = finding["cause"]
+    return not cause or (cause["check_id"] in _CUSTOMERS and bool(_records(finding)))
 
 
 def _follows(findings: list[LinkedFinding], told: set[tuple[str, str]]) -> bool:
@@ -172,12 +182,16 @@ def _steps(card: Scorecard, theirs: dict[str, list[LinkedFinding]]) -> list[Step
                 status=Status.FAIL if _worst(found) == 0 else Status.WARN,
                 title=report_words.title(check_id, titles[check_id]),
                 words=report_words.words(check_id, new),
-                first=report_words.first(check_id, new, statuses),
+                first=report_words.first(check_id, new, statuses, _codes(found)),
                 advice=tuple(
                     Advice(
                         f["message"],
                         f["fix"]["text"] if f["fix"] else "",
-                        _once(report_words.noun(e["check_id"], e["title"]) for e in f["effects"]),
+                        _once(
+                            report_words.noun(e["check_id"], e["title"])
+                            for e in f["effects"]
+                            if not theirs.get(e["check_id"])
+                        ),
                     )
                     for f in found
                 ),

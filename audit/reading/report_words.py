@@ -1,12 +1,13 @@
 """The words of a customer's report: each check said for somebody who has never seen DNS."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from collectors.base import Action, DnsRecord, Status
 
+NO_DOMAIN = {"mx_domain_not_found"}  # what says that the domain does not exist
 _TITLES = {
     "dns_mx": gettext_noop("Have your mail delivered to our server (MX)"),
     "dns_spf": gettext_noop("Allow our server to send for you (SPF)"),
@@ -82,13 +83,20 @@ def noun(check_id: str, otherwise: str) -> str:
 
 
 def first(
-    check_id: str, records: Sequence[DnsRecord], statuses: Mapping[str, str]
+    check_id: str, records: Sequence[DnsRecord], statuses: Mapping[str, str], codes: Collection[str]
 ) -> tuple[str, ...]:
     """What must be done before this step, or in which order its records.
 
-    `statuses`: of all checks.
+    `statuses`: of all checks; `codes`: of the findings of this one.
     """
     said = []
+    if NO_DOMAIN.intersection(codes):
+        return (
+            _(
+                "The internet does not know your domain. See first that it is registered and not "
+                "expired, and that it has name servers; then enter all these records."
+            ),
+        )
     moves = [r for r in records if r.type == "MX" and r.action != Action.REMOVE]
     if check_id == "dns_mx" and moves:
         if statuses.get("carbonio") == Status.FAIL:

@@ -11,7 +11,7 @@ from django.utils import timezone, translation
 from audit.models import AuditDomain
 from audit.reading.customer_report import report_of, steps_of, zone_of
 from audit.results import store
-from collectors.base import Action, DnsRecord, Fix, Owner, Status
+from collectors.base import Action, Cause, DnsRecord, Fix, Owner, Status
 from collectors.text import _
 from tests.audit.customer_zone import DNS, HOST, ZONE, looked_at, store_domain
 from tests.audit.factories import audit, make_domain, make_result, make_tenant
@@ -100,6 +100,28 @@ def test_mail_is_not_to_be_moved_before_the_mailboxes_are_there(carbonio, says):
     checks = {"carbonio": make_result("carbonio", carbonio, owner=Owner.HOST)}
     (text,) = steps_of(store_domain(checks=checks))[-1].first
     assert says in text
+
+
+def test_a_domain_that_is_not_in_dns_yet_gets_all_its_records_at_once():
+    row = store_domain({}, domain="nova.pt", checks={})
+    steps = steps_of(row)
+    assert [s.check_id for s in steps] == ["dns_mx", "dns_spf", "dns_dkim", "dns_dmarc"]
+    assert "see first that it is registered" in steps[0].first[0].lower()
+    assert [len(s.records) for s in steps] == [1, 1, 1, 1] and report_of(row).to_do == 4
+    assert not any(effect for s in steps for a in s.advice for effect in a.effects)
+    names = published({**HOST, "nova.pt": {}}, changes(zone_of(row), "nova.pt"))
+    again = looked_at(names, domain="nova.pt")
+    assert [again[c].status for c in DNS] == ["ok", "ok", "ok", "warn"]
+
+
+def test_what_is_cured_by_the_customers_step_is_named_there_and_not_as_ours():
+    missing = make_result("webmail_http", "fail")
+    follows = make_result("cert_le", "fail", owner=Owner.HOST)
+    code = missing.findings[0].code
+    because = tuple(replace(f, because=Cause("webmail_http", code)) for f in follows.findings)
+    row = row_with(webmail_http=missing, cert_le=replace(follows, findings=because))
+    report = report_of(row)
+    assert report.ours == () and report.steps[0].advice[0].effects == ("the webmail's certificate",)
 
 
 def test_a_strict_policy_waits_for_spf_and_dkim():
