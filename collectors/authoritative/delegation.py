@@ -6,11 +6,12 @@ address that a probe may not reach.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from collectors.authoritative.answers import Server, State, Trouble
-from collectors.authoritative.budget import Budget, Host, Recursor
+from collectors.authoritative.budget import Budget, Host, Recursor, Spent
 from collectors.names import is_below, public_suffixes
 from collectors.net.dns_records import Address, Named
 from collectors.net.dns_referral import Referral, read_referral
@@ -19,6 +20,7 @@ from collectors.text import clean
 
 SERVERS = 6
 PARENTS_ASKED = 2
+REFERRAL_SECONDS = 2.5  # that the parent may take of the time
 _LABELS_UP = 6  # how far above the domain its zone is looked for
 Reachable = Callable[[str], bool]
 
@@ -106,25 +108,28 @@ class Finder:
         return tuple(r.target for r in answer.records if isinstance(r, Named) and r.target)
 
     async def _referral(self, zone: str, domain: str) -> Referral | None:
-        """What the parent's servers say of the zone, or None where none of them says anything."""
-        try:
-            parent, names = await self._parent(zone)
-            for name in sorted(names)[:PARENTS_ASKED]:
-                server = await self._server(name)
-                if server.state != State.ANSWERED:
-                    continue
-                host: Host = (server.address, self._port)
-                try:
-                    found = await self._budget.ask(host, zone, "NS", tries=1, reader=read_referral)
-                except BadTry as bad:
-                    if str(bad) == "dns_limit":
-                        return None
-                    continue
-                if len(found.zone) > len(parent) and is_below(domain, found.zone):
-                    return found
-        except BadTry:
-            pass
+        """What the parent's servers say of the zone; None where none of them says anything soon."""
+        with contextlib.suppress(BadTry, TimeoutError):
+            async with asyncio.timeout(REFERRAL_SECONDS):
+                parent, names = await self._parent(zone)
+                for name in sorted(names)[:PARENTS_ASKED]:
+                    found = await self._referral_of(name, zone)
+                    if found and len(found.zone) > len(parent) and is_below(domain, found.zone):
+                        return found
         return None
+
+    async def _referral_of(self, name: str, zone: str) -> Referral | None:
+        """What one server of the parent says of the zone; None where it says nothing."""
+        server = await self._server(name)
+        if server.state != State.ANSWERED:
+            return None
+        host: Host = (server.address, self._port)
+        try:
+            return await self._budget.ask(host, zone, "NS", tries=1, reader=read_referral)
+        except Spent:
+            raise
+        except BadTry:
+            return None
 
     async def _parent(self, zone: str) -> tuple[str, tuple[str, ...]]:
         """The zone above, and its name servers."""

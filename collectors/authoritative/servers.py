@@ -94,11 +94,12 @@ class _Look:
 
     async def run(self) -> None:
         delegation = await self.finder.delegation(self.domain)
-        self.zone, self.trouble = delegation.zone, delegation.trouble
-        self.of_all = len(set(delegation.names))
-        if self.trouble or not self.of_all:
+        self.zone, self.of_all = delegation.zone, len(set(delegation.names))
+        if delegation.trouble:
+            self.trouble = delegation.trouble
             return
         self.servers = await self.finder.servers(delegation)
+        self.trouble = None
         asked = [s for s in self.servers if s.state == State.ANSWERED]
         if not asked:
             return

@@ -272,6 +272,22 @@ def test_slow_servers_everywhere_cost_a_visitor_eight_seconds_at_most(delay):
     assert not any(s.state == State.SILENT and s.records for s in answers.said)
 
 
+def test_the_slowest_way_to_the_servers_ends_in_time_too():
+    """A slow resolver, and two servers of the parent that are silent, before the zone's own."""
+    dead, parents = {"rules": [{"action": "drop"}]}, ("127.0.0.20", "127.0.0.21")
+    resolver = delegated(DOMAIN, ns1="::1")  # IPv4 is asked for before
+    resolver["names"] |= {"test": {"NS": ["a.nic.test", "b.nic.test"]}}
+    resolver["names"] |= {
+        f"{label}.nic.test": {"A": [host]} for label, host in zip("ab", parents, strict=True)
+    }
+    resolver["rules"] = [{"delay": 1.05, "action": "answer"}]
+    with Internet(resolver, dict.fromkeys(("::1", *parents), dead)) as net:
+        began = time.monotonic()
+        answers = net.look(DOMAIN, [MX, SPF], "127.0.0.0/8", "::1/128")
+        assert time.monotonic() - began < 8
+    assert states(answers) == {"ns1": [State.NOT_ASKED] * 2}
+
+
 def test_what_was_not_learnt_in_time_is_held_against_nobody():
     slow = {**NEW, "rules": [{"delay": 0.8, "action": "answer"}]}
     with Internet(delegated(DOMAIN, ns1=ONE), {ONE: slow}) as net:
