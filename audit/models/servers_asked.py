@@ -27,8 +27,8 @@ class ServersAskedQuerySet(models.QuerySet["ServersAsked"]):
         row, made = self.get_or_create(domain=domain, defaults={"asked_at": now})
         if made:
             return 0
-        # a time to come is of a clock that was set back
-        free = Q(asked_at__lte=now - EVERY) | Q(asked_at__gt=now)
+        # a time far ahead is of a clock that was set back; a little, of one who came meanwhile
+        free = Q(asked_at__lte=now - EVERY) | Q(asked_at__gt=now + EVERY)
         if self.filter(free, domain=domain).update(asked_at=now, answers=None):
             return 0
         return max(1, math.ceil((row.asked_at + EVERY - now).total_seconds()))

@@ -3,7 +3,7 @@
 A name server that could not be asked is never taken for one that is right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,12 +46,13 @@ class RecordSeen:
 @dataclass(frozen=True)
 class CheckedAgain:
     """The newest look. `is_open`: the audit that was asked for with it is not in yet, and the page
-    may wait for it. `records`: by the key of a record of the report."""
+    may wait for it. `records`: by the key of a record of the report. `servers`: where there is
+    none, whether each name server answers."""
 
     asked_at: datetime
     is_open: bool
     trouble: str
-    out_of_reach: tuple[str, ...]
+    servers: tuple[str, ...]
     of_all: str
     records: dict[str, RecordSeen]
 
@@ -63,8 +64,10 @@ class CheckedAgain:
     @property
     def headline(self) -> str:
         """What came of it, in a sentence."""
-        if self.trouble or not self.records:
+        if self.trouble:
             return self.trouble
+        if not self.records:
+            return _("Your name servers:") if self.servers else ""
         number = len(self.records)
         return ngettext(
             "%(right)s of %(n)s record is right on all your name servers.",
@@ -88,14 +91,18 @@ def checked_again(row: AuditDomain, records: Sequence[Record]) -> CheckedAgain |
         asked_at=asked.asked_at,
         is_open=waits and now - asked.asked_at < FOLLOWED,
         trouble=_trouble(answers),
-        out_of_reach=tuple(
-            f"{names[s.name]} {_state(s.state)}"
-            for s in answers.servers
-            if s.state != State.ANSWERED and not found
-        ),
+        servers=() if found else tuple(_lines(answers, names)),
         of_all=_of_all(answers),
         records=found,
     )
+
+
+def _lines(answers: Answers, names: dict[str, str]) -> Iterator[str]:
+    """Each name server, and whether it answers at all."""
+    heard = {s.server: s.state for s in answers.said}
+    for server in answers.servers:
+        state = heard.get(server.name, server.state)
+        yield f"{names[server.name]} {_state(state)}"
 
 
 def _of_record(record: Record, answers: Answers, names: dict[str, str]) -> RecordSeen | None:
@@ -150,7 +157,7 @@ def _state(state: State) -> str:
         State.NOT_PUBLIC: _("was not asked: its address is not public"),
         State.NO_ADDRESS: _("has no address"),
         State.NOT_ASKED: _("was not asked this time"),
-        State.ANSWERED: "",
+        State.ANSWERED: _("answers"),
     }[state]
 
 

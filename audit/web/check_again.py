@@ -18,7 +18,7 @@ from audit.tasks import request_run
 from audit.web import report_links as links
 from audit.web.customers_page import in_language, private
 from audit.web.permissions import PageRequest
-from collectors.authoritative import Answers, ask, question
+from collectors.authoritative import ask, question
 from collectors.authoritative.budget import SECONDS
 
 WAIT_SECONDS = 2.0  # for one's turn; the look has the rest of the eight seconds
@@ -77,10 +77,9 @@ def _ask(row: AuditDomain, seconds: float) -> None:
     asked = ServersAsked.objects.filter(domain=row)
     asked.update(run=run)
     records = [record for step in steps_of(row) for record in step.records]
-    answers = Answers()
-    if records:
-        questions = [question(record) for record in records]
-        answers = asyncio.run(ask(row.domain, questions, config=net_config(), seconds=seconds))
+    # without a record to look for, it is told at least which of them answer
+    questions = [question(record) for record in records] or [(row.domain, "MX")]
+    answers = asyncio.run(ask(row.domain, questions, config=net_config(), seconds=seconds))
     asked.update(answers=answers.to_json())
 
 

@@ -108,6 +108,7 @@ def test_a_server_that_is_silent_is_never_taken_for_one_that_is_right(link, inte
 
 
 def test_a_second_time_at_once_is_refused_with_the_seconds(link, internet):
+    """Case 286."""
     client = Client()
     client.post(path_of(link))
     count = internet.count
@@ -158,6 +159,7 @@ def test_one_of_us_does_not_count_as_the_customer(link, internet, client):
 
 @pytest.mark.parametrize("end", ["revoked", "expired", "made up", "switched off"])
 def test_a_link_that_leads_nowhere_asks_nobody(link, internet, end):
+    """Case 287."""
     path, report = path_of(link), report_of(link)
     if end == "revoked":
         ReportLink.objects.update(revoked_at=timezone.now())
@@ -181,12 +183,17 @@ def test_a_get_leads_to_the_report_and_asks_nobody(link, internet):
     assert internet.count == 0
 
 
-def test_where_nothing_is_to_be_changed_it_is_audited_alone(internet):
-    row = make_domain("fertig.pt", make_tenant(), checks={})
+def test_where_no_record_is_to_be_changed_it_is_said_which_servers_answer(internet):
+    """As where all of them were silent, so that nothing could be seen."""
+    internet.servers[TWO].zone.add_rule(action="refused")
+    row = make_domain(DOMAIN, make_tenant(language="en"), checks={})
+    audit(row, dns_mx="unknown", dns_spf="unknown")
     [link] = ReportLink.objects.make([row])
     assert Client().post(path_of(link)).status_code == 302
-    assert internet.count == 0 and AuditRun.objects.count() == 1
-    assert checked_again(row, []).headline == ""
+    assert AuditRun.objects.count() == 1
+    assert checked_again(row, []).servers == ("ns1 answers", "ns2 refuses to answer for the domain")
+    html = Client().get(report_of(link)).content.decode()
+    assert "<li>ns2 refuses to answer for the domain</li>" in html
 
 
 def test_others_who_ask_meanwhile_are_told_to_wait_and_hold_no_thread(link, internet, monkeypatch):

@@ -115,6 +115,7 @@ KEY = f"v=DKIM1; k=rsa; p={RSA_2048}"
     ],
 )
 def test_a_record_is_there_if_what_it_means_is(record, there, says):
+    """Case 285."""
     assert verdict(record, *there) == says
 
 

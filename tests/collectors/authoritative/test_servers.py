@@ -113,7 +113,7 @@ PRIVATE = (
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_no_domain_can_have_us_ask_inside_the_network(address, monkeypatch):
-    """No packet to it, and it is said why."""
+    """Case 280: no packet to it, and it is said why."""
     sent = []
     monkeypatch.setattr("collectors.authoritative.budget.ask_udp", _recorded(sent))
     with Internet(delegated(DOMAIN, ns1=address, ns2=ONE), {ONE: NEW}) as net:
@@ -218,6 +218,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_hostile_server_is_told(kind, monkeypatch):
+    """Case 281."""
     monkeypatch.setattr("collectors.authoritative.budget.TRY_SECONDS", 0.4)
     zone, state = HOSTILE[kind]
     with Internet(delegated(DOMAIN, ns1=ONE, ns2=TWO), {ONE: zone, TWO: NEW}) as net:
@@ -231,6 +232,7 @@ WORST = ["silent", "another id", "truncated for ever", "trickles over TCP", "64 
 
 @pytest.mark.parametrize("kind", WORST)
 def test_six_of_them_and_ten_questions_cost_eight_seconds_and_forty_queries_at_most(kind):
+    """Case 282."""
     hosts = {f"ns{n}": f"127.0.0.{40 + n}" for n in range(6)}
     zone, _state = HOSTILE[kind]
     with Internet(delegated(DOMAIN, **hosts), dict.fromkeys(hosts.values(), zone)) as net:
@@ -242,6 +244,7 @@ def test_six_of_them_and_ten_questions_cost_eight_seconds_and_forty_queries_at_m
 
 
 def test_of_hundreds_of_servers_six_are_asked_the_same_ones_each_time():
+    """Case 283."""
     hosts = {f"ns{n:03d}": ONE for n in range(300)}
     with Internet(delegated(DOMAIN, **hosts), {ONE: NEW}) as net:
         first, second = net.look(DOMAIN, MANY), net.look(DOMAIN, MANY)
@@ -296,6 +299,7 @@ def test_what_was_not_learnt_in_time_is_held_against_nobody():
 
 
 def test_an_alias_into_another_zone_is_followed_to_its_end_once():
+    """Case 284."""
     name, end = f"s1._domainkey.{DOMAIN}", "s1.dkim.host.test"
     resolver = delegated(DOMAIN, ns1=ONE, ns2=TWO)
     resolver["names"][end] = {"TXT": ["v=DKIM1; p=AAAA"]}
