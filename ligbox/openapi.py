@@ -191,6 +191,7 @@ EXAMPLES: dict[str, Any] = {
                 **_DOMAIN,
                 "last_audit": _AT,
                 "queued": False,
+                "lost": False,
                 "failing": ["dns_spf"],
                 "checks": {"dns_spf": "fail"},
                 "reason": {
@@ -212,6 +213,7 @@ EXAMPLES: dict[str, Any] = {
         **_DOMAIN,
         "last_audit": _AT,
         "next_audit": "2026-11-24T02:41:05Z",
+        "lost": False,
         "checks": [_CHECK],
         "advisory": [],
     },
@@ -250,6 +252,23 @@ EXAMPLES: dict[str, Any] = {
                 "merged_into": None,
                 "domains_now": 7,
                 "domains_most": 9,
+            }
+        ],
+        "next_cursor": None,
+    },
+    "PortalDomains": {
+        "state": "compared",
+        "message": "",
+        "asked_at": _AT,
+        "compared_at": _AT,
+        "listed": 26,
+        "passed_over": 0,
+        "domains": [
+            {
+                "domain": "xn--caf-dma.pt",
+                "unicode": "café.pt",
+                "kind": "proposed",
+                "since": "2026-11-20T09:12:44Z",
             }
         ],
         "next_cursor": None,

@@ -23,6 +23,7 @@ from audit.models import (
     AuditDomain,
     AuditRun,
     CheckTransition,
+    PortalSync,
     Tenant,
     WebhookEvent,
 )
@@ -214,7 +215,7 @@ class TenantAdmin(SavesWhatChanged, DeletesWithCounts):
         ]
         return [
             (None, {"fields": first}),
-            (_("Portal"), {"fields": ["portal_url", *secret["portal_token"]]}),
+            (_("Portal"), {"fields": ["portal_url", *secret["portal_token"], "sync"]}),
             (_("Onboarding events"), {"fields": events}),
             (
                 _("What is expected of its domains"),
@@ -230,6 +231,8 @@ class TenantAdmin(SavesWhatChanged, DeletesWithCounts):
             self.message_user(request, text % {"address": _events_address(request, obj.pk)})
             tasks.enqueue()  # its server card is due
         changed = {*form.changed_data, *form.also_changed}
+        if PortalSync.objects.due().filter(pk=obj.pk).exists():
+            tasks.enqueue("compare_portals")
         if change and changed & {*Tenant.AUDITED}:
             tasks.enqueue()
             self.message_user(request, _("The domains of this tenant will be audited anew."))

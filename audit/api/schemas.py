@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from ninja import Schema
 from pydantic import BeforeValidator, Field, StringConstraints, create_model
 
-from audit.models import AuditDomain, CheckTransition, Incident, ReportLink
+from audit.models import AuditDomain, CheckTransition, Incident, PortalDomain, ReportLink
 from audit.models.domains import DomainStatus
 from audit.reading import changes
 from audit.reading.filters import FILTERS, SEARCHED, Filter
@@ -90,6 +90,12 @@ class ReportLinkIn(Schema):
     """For which domain a link to the customer's report is made."""
 
     domain: DomainText = Field(examples=["cliente.pt"])
+
+
+class PortalDomainsQuery(Page):
+    kind: Literal[tuple(PortalDomain.Kind.values)] | None = Field(  # type: ignore[valid-type]
+        None, description="Only what the server has and we lack, or had and has no longer."
+    )
 
 
 class DomainIn(Schema):
@@ -196,6 +202,7 @@ class CardSchema(Schema):
     stale: bool = Field(description="The last audit is older than twice the interval.")
     last_audit: datetime | None
     queued: bool = Field(description="Somebody waits for an audit of it.")
+    lost: bool = Field(description="Its server no longer lists it.")
     failing: list[CoreCheckId] = Field(description="The checks that are not ok.")
     checks: dict[str, CheckStatus]
     reason: ReasonSchema | None = Field(description="In your language; null: nothing is wrong.")
@@ -276,6 +283,7 @@ class ScorecardSchema(Schema):
     stale: bool
     last_audit: datetime | None
     next_audit: datetime | None
+    lost: bool = Field(description="Its server no longer lists it.")
     checks: list[CheckSchema]
     advisory: list[CheckSchema] = Field(description="Shown and never scored.")
 
@@ -378,6 +386,28 @@ class IncidentRow(Schema):
 
 class Incidents(Schema):
     incidents: list[IncidentRow]
+    next_cursor: str | None
+
+
+class PortalDomainRow(Schema):
+    """Of a PortalDomain."""
+
+    domain: str
+    unicode: str
+    kind: Literal[tuple(PortalDomain.Kind.values)]
+    since: datetime
+
+
+class PortalDomains(Schema):
+    state: Literal["never", "compared", "doubtful", "failed", "not_offered"] = Field(
+        description="What came of the last list."
+    )
+    message: str = Field(description="Why it was not compared, in your language.")
+    asked_at: datetime | None
+    compared_at: datetime | None = Field(description="When a list was last believed.")
+    listed: Count = Field(description="Domains on that list.")
+    passed_over: Count = Field(description="Names on it that are no public domains.")
+    domains: list[PortalDomainRow]
     next_cursor: str | None
 
 

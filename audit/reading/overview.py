@@ -10,7 +10,15 @@ from django.db.models import Count, Exists, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from audit.models import AuditCheck, AuditDomain, Tenant, Waiver, WorkerHeartbeat, stale_before
+from audit.models import (
+    AuditCheck,
+    AuditDomain,
+    PortalDomain,
+    Tenant,
+    Waiver,
+    WorkerHeartbeat,
+    stale_before,
+)
 from audit.models.domains import AuditDomainQuerySet
 from audit.reading.filters import KEPT_GROUPS, ORDERS, STATUSES, Domains, Filters, new_since, select
 from audit.reading.incidents import causes_of
@@ -48,7 +56,9 @@ def cards(
     that begins with the tenants would sort all their domains.
     """
     waived = Waiver.objects.filter(domain=OuterRef("pk"), ended_at=None)
-    rows = domains.defer(*_UNREAD).annotate(is_waived=Exists(waived))
+    rows = domains.defer(*_UNREAD).annotate(
+        is_waived=Exists(waived), is_lost=PortalDomain.objects.lost()
+    )
     items, previous, following = turn(rows, order=ORDERS[sort], limit=limit, cursor=cursor)
     ids = [d.pk for d in items]
     checks: dict[int, dict[str, AuditCheck]] = {}
@@ -70,6 +80,7 @@ def cards(
                 waivers=waivers.get(d.pk, ()),
                 follows=shared.get(d.pk, ""),
                 newest=newest,
+                lost=d.is_lost,  # type: ignore[attr-defined]
             )
             for d in items
         ],
@@ -103,6 +114,7 @@ def card(
     waivers: Iterable[ShownWaiver] = (),
     follows: str = "",
     newest: bool = False,
+    lost: bool = False,
 ) -> Card:
     """One card: an active domain with its core checks, {check_id: its row}: their statuses now and
     as last known (without unknown), and the one reason why it is not healthy.
@@ -134,6 +146,7 @@ def card(
         "trouble_at": domain.trouble_at,
         "onboarding": domain.onboarding,
         "certificate_ends": domain.certificate_ends_at,
+        "lost": lost,
     }
 
 

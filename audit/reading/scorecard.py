@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from django.utils.translation import gettext as _
 
-from audit.models import AuditCheck, AuditDomain, Tenant
+from audit.models import AuditCheck, AuditDomain, PortalDomain, Tenant
 from audit.models.results import CheckAnswer
 from audit.results.scoring import domain_status, max_score, score
 from audit.results.shapes import Scorecard, ShownCheck
@@ -35,9 +35,16 @@ def of_domain(domain: AuditDomain, only: Collection[str] | None = None) -> Score
         "last_audit": domain.last_audit_at,
         "next_audit": domain.next_regular_at,
         "last_error": domain.last_error,
+        "lost": is_lost(domain),
         "checks": _each(shown, only or CHECKS, core=True),
         "advisory": _each(shown, only or CHECKS, core=False),
     }
+
+
+def is_lost(domain: AuditDomain) -> bool:
+    """Whether its server had it and no longer lists it."""
+    lost = PortalDomain.objects.said(PortalDomain.Kind.LOST)
+    return lost.filter(tenant=domain.tenant_id, domain=domain.domain).exists()
 
 
 def of_results(
@@ -60,6 +67,7 @@ def of_results(
         "last_audit": max((r.checked_at for r in results.values()), default=None),
         "next_audit": None,
         "last_error": "",
+        "lost": False,
         "checks": _each(shown, results, core=True),
         "advisory": _each(shown, results, core=False),
     }

@@ -74,6 +74,7 @@ class Scorecard(TypedDict):
     last_audit: datetime | None
     next_audit: datetime | None
     last_error: str
+    lost: bool  # its server no longer lists it
     checks: list[ShownCheck]
     advisory: list[ShownCheck]
 
@@ -146,6 +147,7 @@ class Card(TypedDict):
     trouble_at: datetime | None
     onboarding: bool
     certificate_ends: datetime | None
+    lost: bool  # its server no longer lists it
 
 
 class WorkerState(TypedDict):

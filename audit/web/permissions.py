@@ -18,6 +18,7 @@ from django_htmx.middleware import HtmxDetails
 
 SEE, RUN, REPORT = "audit.view_auditdomain", "audit.run_audit", "audit.make_report"
 WAIVE, CHANGE = "audit.add_waiver", "audit.change_auditdomain"
+ADD = "audit.add_auditdomain"
 
 
 class PageRequest(HttpRequest):
@@ -70,6 +71,11 @@ def may_change(user: User | AnonymousUser) -> bool:
     return user.has_perm(CHANGE)
 
 
+def may_register(user: User | AnonymousUser) -> bool:
+    """Whether this user may register domains, and leave unregistered what a server has."""
+    return user.has_perm(ADD)
+
+
 def require_run(view: View) -> View:
     """For those who may ask for audits, see `_button`."""
     return _button(view, may_run)
@@ -88,6 +94,11 @@ def require_waive(view: View) -> View:
 def require_change(view: View) -> View:
     """For those who may change domains, see `_button`."""
     return _button(view, may_change)
+
+
+def require_register(view: View) -> View:
+    """For those who may register domains, see `_button`."""
+    return _button(view, may_register)
 
 
 def _button(view: View, allowed: Callable[[User | AnonymousUser], bool]) -> View:

@@ -20,7 +20,7 @@ from audit.models import (
     TenantCounts,
 )
 from audit.models.domains import DomainStatus
-from audit.reading import causes, overview, server_card
+from audit.reading import causes, overview, portal_domains, server_card
 from audit.reading import trail as trail_reading
 from audit.reading.filters import Filters
 from audit.reading.paging import CursorError, turn
@@ -29,7 +29,7 @@ from audit.results.shapes import Scorecard, ServerState, ShownRow
 from audit.results.translate import status_word, translate
 from audit.tasks import request_server_test
 from audit.web.audit_now import too_many
-from audit.web.permissions import PageRequest, may_run, require_run, viewer
+from audit.web.permissions import PageRequest, may_register, may_run, require_run, viewer
 from audit.web.query import MAX_ID, query_of
 from collectors.base import Status
 from collectors.server.card import CARD
@@ -94,14 +94,14 @@ def tenant(request: PageRequest, tenant_id: int) -> HttpResponse:
     """The page of a tenant."""
     row = find(tenant_id)
     done = {"trail": trail_reading.recent(row), "trail_url": reverse("tenant-trail", args=[row.pk])}
-    return render(request, "tenant.html", _context(request, row) | done)
+    return render(request, "tenant.html", context_of(request, row) | done)
 
 
 @require_safe
 @viewer
 def card(request: PageRequest, tenant_id: int) -> HttpResponse:
     """Its server card as a fragment."""
-    return render(request, "_server.html", _context(request, find(tenant_id)))
+    return render(request, "_server.html", context_of(request, find(tenant_id)))
 
 
 @require_run
@@ -116,7 +116,7 @@ def test(request: PageRequest, tenant_id: int) -> HttpResponse:
         text = _("That is many audits in a short time. Try again in %(seconds)s seconds.") % {
             "seconds": wait
         }
-        context = _context(request, row) | {"notice": text}
+        context = context_of(request, row) | {"notice": text}
         page = "_server.html" if request.htmx else "tenant.html"
         response = render(request, page, context, status=429)
         response["Retry-After"] = str(wait)
@@ -125,7 +125,7 @@ def test(request: PageRequest, tenant_id: int) -> HttpResponse:
         request_server_test(row)
         trail.note(trail.Actor.person(request.user), [row], trail.TEST)
     if request.htmx:
-        return render(request, "_server.html", _context(request, row))
+        return render(request, "_server.html", context_of(request, row))
     return redirect("tenant", row.pk)
 
 
@@ -182,7 +182,8 @@ def _tenants() -> Any:
     return Tenant.objects.defer("portal_token", "webhook_secret")
 
 
-def _context(request: PageRequest, row: Tenant) -> dict[str, Any]:
+def context_of(request: PageRequest, row: Tenant) -> dict[str, Any]:
+    """What the page of a tenant, and the card alone, are made from."""
     state = server_card.of_tenant(row)
     changed = ServerTransition.objects.filter(tenant=row).exclude(from_status="")
     transitions = [_transition(t) for t in changed.order_by("-at", "-id")[:RECENT]]
@@ -207,6 +208,8 @@ def _context(request: PageRequest, row: Tenant) -> dict[str, Any]:
         "card_url": reverse("tenant-card", args=[row.pk]),
         "edit_url": reverse("admin:audit_tenant_change", args=[row.pk]) if change else "",
         "may_run": may_run(request.user) and row.enabled,
+        "differences": portal_domains.of_tenant(row),
+        "may_register": may_register(request.user) and row.enabled,
         "refreshes": True,
     }
 

@@ -10,7 +10,15 @@ from importlib import import_module
 from django.contrib.auth.models import Group, Permission, User
 from django.utils import timezone
 
-from audit.models import ApiToken, AuditDomain, Tenant, WebhookEvent, WorkerHeartbeat
+from audit.models import (
+    ApiToken,
+    AuditDomain,
+    PortalDomain,
+    PortalSync,
+    Tenant,
+    WebhookEvent,
+    WorkerHeartbeat,
+)
 from collectors.base import (
     Cause,
     CheckResult,
@@ -65,6 +73,20 @@ def make_events(count, tenant, *, at=None):
         )
         for n in range(first, first + count)
     )
+
+
+def make_difference(tenant, name, kind="proposed", *, state="compared", **fields):
+    """A domain that the tenant's portal has and we lack, or lacks and we have (`lost`)."""
+    PortalSync.objects.update_or_create(
+        tenant=tenant,
+        defaults={
+            "state": state,
+            "asked_at": timezone.now(),
+            "listed": 3,
+            "compared_at": timezone.now(),
+        },
+    )
+    return PortalDomain.objects.create(tenant=tenant, domain=name, kind=kind, **fields)
 
 
 def make_result(

@@ -48,6 +48,12 @@ TABLE = {  # operation: (method, path, body, the status for each role)
     "getRun": ("get", "/api/v1/audit/runs/{run}", None, READS),
     "getHistory": ("get", "/api/v1/audit/tenants/{tenant}/history", None, READS),
     "getServer": ("get", "/api/v1/audit/tenants/{tenant}/server", None, READS),
+    "listPortalDomains": (
+        "get",
+        "/api/v1/audit/tenants/{tenant}/portal-domains?kind=lost",
+        None,
+        READS,
+    ),
     "listIncidents": ("get", "/api/v1/audit/incidents?tenant={tenant}&state=all", None, READS),
     "listDomains": ("get", "/api/v1/audit/tenants/{tenant}/domains", None, READS),
     "registerDomain": (
