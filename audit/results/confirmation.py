@@ -118,6 +118,16 @@ def is_away(entry: Entry | None, *, needed: int) -> bool:
     return entry is not None and (entry[0] == Status.OK or entry[1] >= needed)
 
 
+def confirmed(entry: Entry, *, needed: int) -> Entry:
+    """The entry of what we measure through, once it is confirmed to be away."""
+    return [entry[0], needed, *entry[2:]]
+
+
+def begun(name: str, entry: Entry) -> Change:
+    """The change that confirms what an entry waits for."""
+    return Change(name, True, since_of(entry), OLD in entry)
+
+
 def put(entries: dict[str, Entry], name: str, entry: Entry | None) -> None:
     """Have this entry from now on, or none."""
     if entry is None:

@@ -14,10 +14,11 @@ from django.conf import settings
 from audit.models import AuditDomain
 from audit.models.results import stored_time
 from audit.results import confirmation, triage, waived
-from audit.results.cause import ANSWERS, WRONG, Cause, Kind, answered, away, cause_of
+from audit.results.cause import ANSWERS, WRONG, Cause, Kind, Place, answered, away, cause_of
 from audit.results.confirmation import SOON_SECONDS, Change, Entry, Pace, put
 from audit.results.domain_rows import Moved
 from audit.results.incident_moves import Moves
+from audit.results.incident_rows import open_incidents
 from audit.results.triage import Members
 from collectors.base import CheckResult, Status
 
@@ -72,13 +73,17 @@ def follow(lot: Sequence[Seen], now: datetime) -> Moved:
     """Confirm what these audits see again, and let incidents begin and end by it. Sets the columns
     of the rows, which are locked; what of them changed is written by the caller, who at last also
     counts what is returned: what changed of other domains that share a cause with them."""
-    touched, with_members = [], []
+    looked_at: list[tuple[Seen, Mapping[str, Entry]]] = []
     for seen in lot:
         entries = seen.row.unconfirmed
         unmeasured = Status.UNKNOWN in seen.statuses.values()
         if not (entries or seen.differing or unmeasured):
             continue
         _confirm(seen, now)
+        looked_at.append((seen, entries))
+    _confirm_by_cause([seen for seen, _entries in looked_at], now)
+    touched, with_members = [], []
+    for seen, entries in looked_at:
         changed = seen.row.unconfirmed != entries
         if changed or seen.changes or seen.looked or seen.differing:
             touched.append(seen)
@@ -90,7 +95,7 @@ def follow(lot: Sequence[Seen], now: datetime) -> Moved:
     members |= triage.members_of(with_members)
     moves = Moves(members, now)
     for seen in touched:
-        _look_at_causes(seen, moves)
+        _look_at_causes(seen, moves, now)
         for change in seen.changes:
             _follow_change(seen, change, moves)
     moves.make({seen.domain_id: seen.row for seen in touched})
@@ -139,6 +144,45 @@ def _confirm(seen: Seen, now: datetime) -> None:
     _note_servers(seen, missed.get(Kind.NAME_SERVER), now)
 
 
+def _confirm_by_cause(lot: Sequence[Seen], now: datetime) -> None:
+    """What waits for a second audit, or for the end of a grace, and follows from what is an open
+    incident already is confirmed by that. One query, where something waits for what is shared."""
+    waiting: dict[Place, list[tuple[Seen, str]]] = {}
+    for seen in lot:
+        for name, entry in seen.row.unconfirmed.items():
+            if place := _waits_for(seen, name, entry):
+                waiting.setdefault(place, []).append((seen, name))
+    opened = {(kind, key) for _pk, kind, key, _tenant in open_incidents(waiting)}
+    for place, those in waiting.items():
+        if place[:2] in opened:
+            for seen, name in those:
+                _confirm_one(seen, name, now)
+
+
+def _waits_for(seen: Seen, name: str, entry: Entry) -> Place | None:
+    """The shared place of a trouble that this audit has seen and that is not confirmed."""
+    row = seen.row
+    if name in ANSWERS:
+        waits = not confirmation.is_away(entry, needed=settings.AUDIT_CONFIRM)
+        cause = away(row.tenant_id, seen.results).get(Kind(name)) if waits else None
+    elif entry[0] in WRONG and name in seen.results and seen.results[name].status in WRONG:
+        cause = cause_of(row.pk, row.tenant_id, name, seen.results)
+    else:
+        return None
+    return cause.place if cause and cause.place.kind != Kind.CHECK else None
+
+
+def _confirm_one(seen: Seen, name: str, now: datetime) -> None:
+    row, entries = seen.row, dict(seen.row.unconfirmed)
+    entry = entries.pop(name)
+    if name in ANSWERS:
+        entries[name] = confirmation.confirmed(entry, needed=settings.AUDIT_CONFIRM)
+    row.unconfirmed = entries
+    seen.changes.append(confirmation.begun(name, entry))
+    if name == Kind.NAME_SERVER:
+        _note_servers(seen, away(row.tenant_id, seen.results).get(Kind.NAME_SERVER), now)
+
+
 def _note_servers(seen: Seen, cause: Cause | None, now: datetime) -> None:
     """Keep in the row which name servers are confirmed not to answer; where these are others than
     before, the domain has moved to them."""
@@ -151,7 +195,7 @@ def _note_servers(seen: Seen, cause: Cause | None, now: datetime) -> None:
             seen.changes.append(Change(kind, True, now))
 
 
-def _look_at_causes(seen: Seen, moves: Moves) -> None:
+def _look_at_causes(seen: Seen, moves: Moves, now: datetime) -> None:
     """Confirmed troubles that say something else now: of another cause, once that is confirmed."""
     row = seen.row
     for check_id in seen.looked:
@@ -173,7 +217,11 @@ def _look_at_causes(seen: Seen, moves: Moves) -> None:
             after, change = confirmation.moved(
                 check_id, entries.get(check_id), at, needed=seen.needed
             )
-            if change:
+            if change and cause.place.kind == Kind.CHECK and triage.in_grace(row, now):
+                moves.leave(row.pk, check_id)  # what is its own waits for the end of its grace
+                status = str(seen.results[check_id].status)
+                after = [status, seen.needed, stored_time(change.since, 0)[0]]
+            elif change:
                 seen.changes.append(change)
             put(entries, check_id, after)
         row.unconfirmed = entries

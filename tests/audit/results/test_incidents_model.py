@@ -43,8 +43,10 @@ class Model:
     def __init__(self):
         self.confirmed, self.seen = {}, {}
 
-    def audit(self, state, *, at_once):
+    def audit(self, state, *, at_once, known):
+        """`known`: the troubles whose shared cause was an open incident before."""
         faults = STATES[state]
+        self.known = known
         for check in ("dns_mx", "dns_spf", "webmail_http"):
             trouble = faults.get(check)
             if trouble is not UNKNOWN:
@@ -58,7 +60,8 @@ class Model:
         last, n = self.seen.get(check, (trouble, 0))
         goes_on = (last is None) == (trouble is None)  # wrong again, whatever is
         self.seen[check] = (trouble, n + 1 if goes_on else 1)
-        if at_once or self.seen[check][1] >= 2:
+        by_cause = trouble in self.known and check not in self.confirmed
+        if at_once or by_cause or self.seen[check][1] >= 2:
             self.seen.pop(check)
             self.confirmed.pop(check, None)
             if trouble:
@@ -79,14 +82,21 @@ def test_members_numbers_and_columns_are_those_of_the_model(acts):
             now = timezone.now()
             rows = AuditDomain.objects.filter(pk__in=[domains[n].pk for n in numbers])
             rows.update(requested_at=now if at_once else None, requested_bulk=False)
+            known = {n: _known(domains[n].tenant_id) for n in numbers}
             store.record_lot(
                 [store.Audited(domains[n], found(**STATES[state]), now) for n in numbers]
             )
             for n in numbers:
-                models[n].audit(state, at_once=at_once)
+                models[n].audit(state, at_once=at_once, known=known[n])
             incident_sweep.sweep(now)
             _hold(domains, models)
         transaction.set_rollback(True)
+
+
+def _known(tenant_id):
+    keys = {f"{tenant_id}:server_spf": "spf_include_missing", str(tenant_id): "away"}
+    there = Incident.objects.filter(kind__in=("server", "portal"), key__in=keys, closed_at=None)
+    return {keys[key] for key in there.values_list("key", flat=True)}
 
 
 def _hold(domains, models):
