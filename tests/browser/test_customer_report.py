@@ -111,7 +111,7 @@ def test_on_paper_every_record_is_whole(new_page, row):
             shown = page.locator(f"#{record.key}")
             assert record.name in shown.inner_text() and record.value in shown.inner_text()
     expect(page.locator("[data-copy]").first).to_be_hidden()
-    expect(page.locator("#check-again")).to_be_hidden()
+    expect(page.locator("#again button")).to_be_hidden()
     assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "light"
 
 
