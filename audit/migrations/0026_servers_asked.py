@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('asked_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, verbose_name='asked')),
-                ('answers', models.JSONField(blank=True, null=True, verbose_name='answers')),
+                ('answers', models.JSONField(blank=True, null=True, verbose_name='what they said')),
                 ('domain', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='servers_asked', to='audit.auditdomain', verbose_name='domain')),
                 ('run', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='audit.auditrun', verbose_name='run')),
             ],

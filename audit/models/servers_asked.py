@@ -42,7 +42,7 @@ class ServersAsked(models.Model):
         AuditDomain, models.CASCADE, related_name="servers_asked", verbose_name=_("domain")
     )
     asked_at = models.DateTimeField(_("asked"), default=timezone.now, db_index=True)
-    answers = models.JSONField(_("answers"), null=True, blank=True)
+    answers = models.JSONField(_("what they said"), null=True, blank=True)
     # the audit that was asked for with it
     run = models.ForeignKey(
         AuditRun, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("run")
