@@ -31,10 +31,13 @@ ZONE = {
 }
 
 
-def looked_at(names=ZONE, *, domain="padaria.pt", name_servers=(), **changes):
-    """{check id: CheckResult} of the DNS checks over these names and the host's."""
+def looked_at(names=ZONE, *, domain="padaria.pt", name_servers=(), rules=(), **changes):
+    """{check id: CheckResult} of the DNS checks over these names and the host's.
+
+    `rules`: how the server behaves, as `mock_tenant.dnsserver` has them.
+    """
     the_target = target(domain=domain, portal_url="http://portal.test", **changes)
-    zone = {"names": {**HOST, **names}}
+    zone = {"names": {**HOST, **names}, "rules": list(rules)}
     with ThreadPoolExecutor(1) as thread:  # a browser's test has a loop of its own
         results = thread.submit(look_at_all, zone, the_target, DNS, signs()).result()
     if name_servers:

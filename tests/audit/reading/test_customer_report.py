@@ -148,11 +148,13 @@ def test_a_record_that_two_steps_share_is_given_once_and_kept_ones_count_for_not
     assert '"x"' not in zone_of(row)
 
 
-def test_the_zone_text_makes_the_next_audit_green():
-    row = store_domain()
+@pytest.mark.parametrize("alias", ["", "{selector}.{domain}.dkim.host.test"])
+def test_the_zone_text_makes_the_next_audit_green(alias):
+    row = store_domain(dkim_cname=alias)
+    assert ("IN CNAME" in zone_of(row)) == bool(alias)
     names = {**HOST, **ZONE}
     text = zone_of(row).replace("; take out: ", "; remove: ")
-    again = looked_at(published(names, changes(text, "padaria.pt")))
+    again = looked_at(published(names, changes(text, "padaria.pt")), dkim_cname=alias)
     left = {f.code for c in DNS for f in again[c].findings if f.severity != "info"}
     assert left == {"dmarc_policy_none"}  # where DMARC begins
     assert again["dns_mx"].status == Status.OK and len(steps_of(row)) == 4
@@ -181,6 +183,14 @@ def test_name_servers_that_do_not_answer_are_the_customers_to_see_to():
     report = report_of(row_with(dns_mx=silent(), dns_spf=silent("dns_spf")))
     assert report.state == "silent" and len(report.silent) == 2
     assert (report.unseen, report.ours) == ((), ())
+
+
+@pytest.mark.parametrize("action", ["servfail", "refused"])
+def test_so_it_is_where_a_real_server_fails(action):
+    rules = [{"name": "*.padaria.pt", "action": action}, {"name": "padaria.pt", "action": action}]
+    report = report_of(store_domain(rules=rules, checks={}))
+    assert (report.state, len(report.silent), report.steps) == ("silent", 4, ())
+    assert not set(report.done) & {"Your mail arrives at our server (MX)"}
 
 
 @pytest.mark.parametrize(
@@ -230,6 +240,12 @@ def test_it_says_nothing_that_is_ours_alone():
     report = str(report_of(store_domain()))
     for word in ("carbonio", "nginx", "portal", "OURS", "evidence", "VM112"):
         assert word not in report, word
+
+
+def test_it_costs_few_queries(django_assert_max_num_queries):
+    row = AuditDomain.objects.select_related("tenant").get(pk=store_domain().pk)
+    with django_assert_max_num_queries(2):
+        report_of(row)
 
 
 def test_the_panel_is_told_by_the_name_servers_alone():
