@@ -10,7 +10,7 @@ step "ruff"
 "$VENV/bin/ruff" format --check .
 step "shellcheck"
 if command -v shellcheck >/dev/null; then
-  shellcheck --severity=warning .ci/run deploy/ligbox-audit deploy/*.sh scripts/*.sh
+  shellcheck --severity=warning .ci/run agent/install.sh deploy/ligbox-audit deploy/*.sh scripts/*.sh
 else
   echo "left out: shellcheck is not installed here"
 fi
