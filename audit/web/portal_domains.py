@@ -35,7 +35,7 @@ def decide(request: PageRequest, tenant_id: int) -> HttpResponse:
         act(row, request)
     except NothingDone as nothing:
         page = "_server.html" if request.htmx else "tenant.html"
-        context = server.context_of(request, row) | {"notice": str(nothing)}
+        context = server.context_of(request, row) | {"domains_notice": str(nothing)}
         return render(request, page, context, status=422)
     if request.htmx:
         return render(request, "_server.html", server.context_of(request, row))
