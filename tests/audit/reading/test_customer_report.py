@@ -78,6 +78,7 @@ def test_names_are_relative_to_the_zone_that_answers_and_to_no_guess():
     for foreign in ("ente.pt", "evil.pt", 7, ["cliente.pt"], ""):
         row = store_results(row, dns_mx=make_result("dns_mx", evidence={"zone": foreign}))
         assert steps_of(row)[0].records[0].relative == ""
+        assert "$ORIGIN mail.cliente.pt." in zone_of(row)
 
 
 def test_an_alias_is_proposed_first_explained_and_what_it_replaces_goes_before_it():
