@@ -15,9 +15,13 @@ class AuditConfig(AppConfig):
         from audit.notify import outbox
         from audit.queue import allowed_tasks, schedules
         from audit.queue.process import AuditProcess
-        from audit.results import trail  # noqa: F401 - keeps what a person did
+        from audit.results import (
+            trail,  # noqa: F401 - keeps what a person did
+            without_portal,
+        )
 
         self.process = AuditProcess()
         schedules.connect()
         allowed_tasks.connect()
         outbox.connect()
+        without_portal.connect()

@@ -78,10 +78,10 @@ def fill_domains(count, *, due=0):
             if chance.random() < FAULTY:
                 worst = chance.choice(("fail", "warn", "unknown"))
                 found.update(dict.fromkeys(chance.sample(list(found), 3), worst))
-            status = domain_status(found)
+            status = domain_status(found, core_checks())
             age = 3600 if n % 10 == 7 else 600 * chance.random()
             state = {
-                "score": score(found),
+                "score": score(found, core_checks()),
                 "status": status,
                 "severity": status.rank,
                 "last_audit_at": now - timedelta(seconds=age),

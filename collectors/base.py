@@ -169,12 +169,12 @@ class Fault(Exception):
         └── net.session.RequestsSpent         the audit may send no more requests (audit_limit)
     """
 
-    def __init__(self, code: str, message: Text) -> None:
+    def __init__(self, code: str, message: Text, fix: Fix | None = None) -> None:
         super().__init__(str(message))
-        self.code, self.message = code, message
+        self.code, self.message, self.fix = code, message, fix
 
     def finding(self) -> Finding:
-        return unknown(self.code, self.message)
+        return unknown(self.code, self.message, fix=self.fix)
 
 
 @dataclass(frozen=True)
@@ -291,12 +291,14 @@ _EXPECTED = {  # beside what their evidence has anyway: mail hosts, the webmail'
 class Target:
     """What is audited: a domain (A-label) and what its tenant expects of it.
 
-    `portal_token` goes to the portal and nowhere else.
+    `portal_token` goes to the portal and nowhere else. `without_portal`: the tenant has none, on
+    purpose; without it, one whose `portal_url` is empty was forgotten.
     """
 
     domain: str
     tenant: str = ""
     portal_url: str = ""
+    without_portal: bool = False
     portal_token: str = field(default="", repr=False)
     mail_hosts: tuple[str, ...] = ()
     sending_ips: tuple[str, ...] = ()
@@ -327,24 +329,26 @@ class Target:
 class Check(Generic[SessionT]):
     """A check as the registry lists it; calling it calls its function.
 
-    `core` checks make the score; the others are shown and never scored.
+    `core` checks make the score; the others are shown and never scored. `needs_portal`: only a
+    portal knows; where there is none on purpose, the check is not measured.
     """
 
     check_id: str
     title: Text
     function: Callable[[Target, SessionT], Awaitable[Outcome]]
     core: bool = True
+    needs_portal: bool = False
 
     def __call__(self, target: Target, session: SessionT) -> Awaitable[Outcome]:
         return self.function(target, session)
 
 
 def check(
-    check_id: str, title: Text, *, core: bool = True
+    check_id: str, title: Text, *, core: bool = True, needs_portal: bool = False
 ) -> Callable[[Callable[[Target, SessionT], Awaitable[Outcome]]], Check[SessionT]]:
     """Make an async function `(target, session) -> Outcome` a `Check`; the registry lists it."""
 
     def decorate(function: Callable[[Target, SessionT], Awaitable[Outcome]]) -> Check[SessionT]:
-        return Check(check_id, title, function, core)
+        return Check(check_id, title, function, core, needs_portal)
 
     return decorate

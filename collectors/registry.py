@@ -25,6 +25,16 @@ _ALL: tuple[Check[CheckSession], ...] = (
 CHECKS: dict[str, Check[CheckSession]] = {c.check_id: c for c in _ALL}
 
 
-def core_checks() -> list[str]:
-    """The ids of the checks that make the score, in their order."""
-    return [c.check_id for c in _ALL if c.core]
+# what only a portal knows, in their order: not measured where there is none on purpose
+NEED_PORTAL: tuple[str, ...] = tuple(c.check_id for c in _ALL if c.needs_portal)
+
+
+def measured(*, without_portal: bool) -> list[str]:
+    """The ids of the checks that are measured at a tenant (`without_portal`: it has none, on
+    purpose), in their order."""
+    return [c for c in CHECKS if not (without_portal and c in NEED_PORTAL)]
+
+
+def core_checks(*, without_portal: bool = False) -> list[str]:
+    """Of those that are `measured`, the ones that make the score; the highest is their number."""
+    return [c for c in measured(without_portal=without_portal) if CHECKS[c].core]

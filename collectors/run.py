@@ -10,7 +10,7 @@ from collectors.base import Check, CheckResult, Fault, Outcome, Target, unknown
 from collectors.causes import link
 from collectors.dns.agreement import agree
 from collectors.net.session import AuditSession, CheckSession
-from collectors.registry import CHECKS
+from collectors.registry import CHECKS, measured
 from collectors.server.card import CARD
 from collectors.server.subject import Row, Server
 from collectors.text import _
@@ -21,12 +21,14 @@ log = logging.getLogger(__name__)
 async def run(
     target: Target, audit: AuditSession, only: Collection[str] | None = None
 ) -> Mapping[str, CheckResult]:
-    """Run all checks (or those in `only`) for one domain; never raises for what a check does.
+    """Run all checks that are measured there (or those in `only`) for one domain; never raises for
+    what a check does.
 
     A check that runs over its time, or into a fault, becomes `unknown` with the code that says
     which; what it saw until then is kept as evidence. The time stops while this process does.
     """
-    wanted = [c for c in CHECKS.values() if only is None or c.check_id in only]
+    here = measured(without_portal=target.without_portal)
+    wanted = [CHECKS[c] for c in here if only is None or c in only]
 
     def start(check: Check[CheckSession]) -> asyncio.Task[CheckResult]:
         session = audit.check_session(check.check_id)

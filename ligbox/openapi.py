@@ -6,6 +6,7 @@ from django.conf import settings
 
 from audit.api import schemas
 from audit.api.problem_details import MEDIA_TYPE
+from collectors.registry import core_checks
 
 _PROBLEM = {"$ref": "#/components/schemas/ProblemDetails"}
 _SECURITY = {
@@ -121,7 +122,7 @@ _DOMAIN = {
     "domain": "cliente.pt",
     "unicode": "cliente.pt",
     "score": 7,
-    "max_score": 8,
+    "max_score": len(core_checks()),
     "status": "critical",
     "stale": False,
 }
@@ -189,6 +190,7 @@ EXAMPLES: dict[str, Any] = {
                 "tenant_id": 1,
                 "tenant": "VM112",
                 **_DOMAIN,
+                "not_measured_here": [],
                 "last_audit": _AT,
                 "queued": False,
                 "lost": False,

@@ -96,10 +96,15 @@ class TenantForm(forms.ModelForm):
 
     def _leads_elsewhere(self) -> bool:
         """Whether the stored token's scheme, host or port are left: not by way of no address
-        either."""
+        either. Without a portal, on purpose, it lies idle; for which address it was given is not
+        known any more when that ends."""
         if "portal_url" not in self.cleaned_data:
             return False  # it is refused anyway
         before, after = self.initial.get("portal_url") or "", self.cleaned_data["portal_url"]
+        if not after and self.cleaned_data.get("without_portal"):
+            return False
+        if not before and self.initial.get("without_portal"):
+            return True
         return before != "" and connection.origin(before) != connection.origin(after)
 
     def _post_clean(self) -> None:
@@ -215,7 +220,10 @@ class TenantAdmin(SavesWhatChanged, DeletesWithCounts):
         ]
         return [
             (None, {"fields": first}),
-            (_("Portal"), {"fields": ["portal_url", *secret["portal_token"], "sync"]}),
+            (
+                _("Portal"),
+                {"fields": ["portal_url", "without_portal", *secret["portal_token"], "sync"]},
+            ),
             (_("Onboarding events"), {"fields": events}),
             (
                 _("What is expected of its domains"),

@@ -14,7 +14,6 @@ from audit.reading import changes
 from audit.reading.filters import FILTERS, SEARCHED, Filter
 from audit.reading.incident_list import STATES
 from audit.reading.onboarding import STAGES, WAITS
-from audit.results.scoring import max_score
 from audit.results.translate import translate
 from collectors.registry import CHECKS, core_checks
 from collectors.server.card import CARD
@@ -28,6 +27,9 @@ Id = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Count = Annotated[int, Field(ge=0)]
 DomainText = Annotated[str, StringConstraints(max_length=1000)]
 SearchText = Annotated[str, StringConstraints(max_length=253)]
+NOT_HERE: Any = Field(
+    description="The checks that there are not, as the tenant has no portal on purpose."
+)
 TextOrNone = Annotated[str | None, BeforeValidator(lambda text: text or None)]
 
 # -- what is asked
@@ -197,7 +199,8 @@ class CardSchema(Schema):
     domain: str = Field(examples=["cliente.pt"])
     unicode: str = Field(description="The name as people write it.")
     score: Count
-    max_score: Count
+    max_score: Count = Field(description="How many checks count here.")
+    not_measured_here: list[CoreCheckId] = NOT_HERE
     status: DomainState
     stale: bool = Field(description="The last audit is older than twice the interval.")
     last_audit: datetime | None
@@ -278,13 +281,14 @@ class ScorecardSchema(Schema):
     domain: str
     unicode: str
     score: Count
-    max_score: Count
+    max_score: Count = Field(description="How many checks count here.")
+    not_measured_here: list[CoreCheckId] = NOT_HERE
     status: DomainState
     stale: bool
     last_audit: datetime | None
     next_audit: datetime | None
     lost: bool = Field(description="Its server no longer lists it.")
-    checks: list[CheckSchema]
+    checks: list[CheckSchema] = Field(description="Those that count here, in their order.")
     advisory: list[CheckSchema] = Field(description="Shown and never scored.")
 
 
@@ -429,9 +433,9 @@ class Domain(Schema):
     created_at: datetime
 
     @staticmethod
-    def resolve_max_score(_row: AuditDomain) -> int:
-        """The same for every domain."""
-        return max_score()
+    def resolve_max_score(row: AuditDomain) -> int:
+        """Of the checks that are measured at its tenant."""
+        return row.tenant.max_score
 
 
 class Domains(Schema):

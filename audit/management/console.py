@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from audit.reading.scorecard import not_here
 from audit.results.translate import status_word
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "unknown": "cyan"}
@@ -95,6 +96,8 @@ class Report:
             self._list(checks)
         else:
             self._table(checks)
+        if said := not_here(card["not_measured_here"]):
+            self.out.print(Padding(Text(said, style="dim"), (0, 0, 0, 2)))
         self._fixes(card)
         self.out.print()
 

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from django.utils.translation import gettext as _
 
+from audit.reading.scorecard import not_here
 from collectors.base import Status
 
 WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")  # by exit status
@@ -68,7 +69,7 @@ class Plugin:
         if not self._only:
             return OF_DOMAIN[card["status"]]
         found = {OF_CHECK[Status(check["status"])] for check in self._checks(card)}
-        return next(state for state in WORST_FIRST if state in found)
+        return next((state for state in WORST_FIRST if state in found), UNKNOWN)
 
     def _one(self, card: Card) -> str:
         words = {"warn": _("warning"), "fail": _("fails"), "unknown": _("unknown")}
@@ -117,6 +118,8 @@ class Plugin:
                     yield plain(f"{card['domain']}{where}: {WORDS[state]}")
                 for check in self._wrong(card):
                     yield plain(f"{check['title']}: {check['message']}")
+            if (state != OK or len(judged) == 1) and (said := not_here(card["not_measured_here"])):
+                yield plain(said)
 
 
 def asked_for(arguments: Sequence[str]) -> bool:

@@ -2,19 +2,30 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db import models, transaction
+from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
 from audit import validators
 from audit.fields import SecretField, UnreadableSecret
 from collectors.base import UNREADABLE_TOKEN, KnownZone, PortalFacts, Target
+from collectors.registry import NEED_PORTAL, core_checks
+
+# Sent by `Tenant.save` in its transaction: a tenant (`sender` is the class, `tenant` the row) has
+# become one without a portal, or is none any more.
+portal_switched = Signal()
 
 
 class TenantQuerySet(models.QuerySet["Tenant"]):
     """Tenants."""
+
+    def without_portal(self) -> Self:
+        """Those that are `is_without_portal`."""
+        return self.filter(without_portal=True, portal_url="")
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Delete with all that belongs to them; incidents that others share go on without them."""
@@ -187,26 +198,64 @@ class Tenant(models.Model):
     )
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        """Save; a change that checks depend on makes the tenant's domains, see `make_due`, and
-        its server card due, and has its portal's list compared at once."""
-        stored = Tenant.objects.filter(pk=self.pk).values(*self.AUDITED)
-        sync = Tenant.objects.filter(pk=self.pk).values("portal_url", "portal_token", "sync")
+        """Save; a change that checks depend on makes the tenant's server card and its domains, see
+        `make_due`, due; one between with and without a portal is followed, and the portal's list
+        compared, at once."""
+        stored = Tenant.objects.filter(pk=self.pk)
         with transaction.atomic():
             before = None if self._state.adding else stored.first()
-            compared = sync.first()
             super().save(*args, **kwargs)
-            changed = before is not None and stored.first() != before
-            if changed:
-                self.domains.make_due()
-            if changed or before is None:
+            after = stored.get() if before else self
+            if before is None or before.audited != after.audited:
                 apps.get_model("audit", "ServerCard").objects.make_due(self.pk)
-            if compared is None or sync.first() != compared:
+            if before and before.is_without_portal != after.is_without_portal:
+                portal_switched.send(Tenant, tenant=after)
+            if before and before.audited != after.audited:
+                self.domains.make_due()
+            if before is None or before.compared != after.compared:
                 apps.get_model("audit", "PortalSync").objects.settings_changed(self)
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         """Delete with all that belongs to it, as many tenants are."""
         with transaction.atomic(), _leaving_incidents(Tenant.objects.filter(pk=self.pk)):
             return super().delete(*args, **kwargs)
+
+    def clean(self) -> None:
+        """A portal's address, or that there is none: not both."""
+        if self.portal_url and self.without_portal:
+            message = _("There is a portal address above: remove it, or untick this.")
+            raise ValidationError({"without_portal": message})
+
+    @property
+    def is_without_portal(self) -> bool:
+        """It has no portal, on purpose: what only a portal knows is not measured. Where the address
+        was only forgotten, that is unknown."""
+        return self.without_portal and not self.portal_url
+
+    @property
+    def not_measured_here(self) -> list[str]:
+        """The ids of the checks that are not measured, as the tenant has no portal on purpose."""
+        return list(NEED_PORTAL) if self.is_without_portal else []
+
+    @property
+    def core_checks(self) -> list[str]:
+        """The ids of the checks that make the score of its domains, in their order."""
+        return core_checks(without_portal=self.is_without_portal)
+
+    @property
+    def max_score(self) -> int:
+        """The score of a domain of its where nothing is left to do."""
+        return len(self.core_checks)
+
+    @property
+    def compared(self) -> list[str]:
+        """What the comparison of its portal's list with ours depends on."""
+        return [self.portal_url, self.portal_token, self.sync]
+
+    @property
+    def audited(self) -> list[Any]:
+        """The values of AUDITED."""
+        return [getattr(self, name) for name in self.AUDITED]
 
     @property
     def unreadable_secrets(self) -> list[str]:
@@ -230,6 +279,7 @@ def target_of(
         domain=domain,
         tenant=tenant.name,
         portal_url=tenant.portal_url,
+        without_portal=tenant.is_without_portal,
         portal_token=(
             UNREADABLE_TOKEN
             if isinstance(tenant.portal_token, UnreadableSecret)

@@ -125,4 +125,5 @@ def _waits(row: AuditDomain) -> OnboardingFacts:
         "tenant": clean(row.tenant.name, 100),
         "since": iso(row.created_at),
         "score": row.score or 0,
+        "max_score": row.tenant.max_score,
     }

@@ -51,12 +51,13 @@ class CertificateFacts(TypedDict):
 
 
 class OnboardingFacts(TypedDict):
-    """A domain that is not at 8/8 yet."""
+    """A domain that was never healthy yet. `max_score`: of the checks that count there."""
 
     domain: str
     tenant: str
     since: str
     score: int
+    max_score: NotRequired[int]
 
 
 class Facts(TypedDict, total=False):

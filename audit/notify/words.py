@@ -19,6 +19,7 @@ from audit.notify.outbox import Event
 from audit.notify.shapes import CertificateFacts, Counted, Facts, IncidentFacts, OnboardingFacts
 from collectors.base import Owner, Severity
 from collectors.names import to_unicode
+from collectors.registry import core_checks
 from collectors.text import clean
 
 SUBJECT = 150  # characters
@@ -279,10 +280,11 @@ def _certificate(one: CertificateFacts) -> str:
 
 
 def _waits(one: OnboardingFacts) -> str:
-    return _("%(domain)s (%(tenant)s): %(score)d of 8, for %(span)s") % {
+    return _("%(domain)s (%(tenant)s): %(score)d of %(most)d, for %(span)s") % {
         "domain": to_unicode(one["domain"]),
         "tenant": one["tenant"],
         "score": one["score"],
+        "most": one.get("max_score", len(core_checks())),  # written by an earlier version: without
         "span": _span(_time(one["since"]), timezone.now()),
     }
 

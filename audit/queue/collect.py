@@ -14,7 +14,7 @@ from django.utils import timezone
 from audit.queue.event_loop import ProcessLoop
 from collectors.base import CheckResult, Outcome, Status, Target, unknown
 from collectors.net.session import NetworkClients
-from collectors.registry import CHECKS
+from collectors.registry import measured
 from collectors.run import judge_server, run
 from collectors.server.card import CARD
 from collectors.server.subject import Server
@@ -134,6 +134,6 @@ def _broken(job: Job, only: Collection[str] | None) -> Results:
         wanted = [c for c, row in CARD.items() if not row.off(job.server)]
         only = job.only
     else:
-        wanted = list(CHECKS)
+        wanted = measured(without_portal=job.target.without_portal)
     wanted = [c for c in wanted if only is None or c in only]
     return {c: CheckResult.of(c, outcome, checked_at=timezone.now(), duration_ms=0) for c in wanted}

@@ -12,6 +12,7 @@ from audit.models.tallies import BUCKETS, DISCARDED, ENDLESS, GIVEN_UP, Key
 from audit.queue.collect import Results
 from audit.queue.event_loop import ProcessLoop
 from audit.results.scoring import domain_status
+from collectors.registry import core_checks
 
 log = logging.getLogger(__name__)
 ADD_SECONDS = 10.0  # between two times that what was counted is added; and when a drain ends
@@ -34,7 +35,8 @@ class Tallies:
         """An audit of all checks has ended, after so many seconds of looking; `kept`: it was
         recorded, as the domain was still ours."""
         numbers = self._numbers
-        status = domain_status({check_id: r.status for check_id, r in results.items()})
+        core = [check_id for check_id in core_checks() if check_id in results]
+        status = domain_status({check_id: r.status for check_id, r in results.items()}, core)
         numbers[Tally.AUDITS, status.value if kept else DISCARDED] += 1
         numbers[_SECONDS] += seconds  # type: ignore[assignment] # Counter takes any number
         for bound, key in _BOUNDS:

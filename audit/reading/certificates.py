@@ -44,7 +44,8 @@ class Served(TypedDict):
 class Row(TypedDict):
     """A domain with its certificate, served or else configured. `days`: whole days that are left,
     negative for one that has ended; None where no date is known. `configured`: `same` as served,
-    `other`, `none`, or '' where that is not known. `shared`: by so many domains in all.
+    `other`, `none`, `no_portal` where there is none to be asked, or '' where that is not known.
+    `shared`: by so many domains in all.
     """
 
     id: int
@@ -166,7 +167,10 @@ def _configured(
         if not served:
             return ""
         return "same" if configured.get("sha256") == served.get("sha256") else "other"
-    return "none" if _dict(evidence.get("portal")).get("http_status") == 404 else ""
+    portal = _dict(evidence.get("portal"))
+    if portal.get("absent"):
+        return "no_portal"
+    return "none" if portal.get("http_status") == 404 else ""
 
 
 def _served(evidence: Mapping[str, Any], served: Mapping[str, Any]) -> list[Served]:

@@ -17,6 +17,7 @@ from audit.results.shapes import Scorecard, ShownCheck
 from collectors.base import Action, DnsRecord, Owner, Severity, Status
 from collectors.names import is_below, organisational_domain
 from collectors.panels import USUAL, hints_of
+from collectors.registry import CHECKS
 from collectors.standards import zone_snippet as zones
 from collectors.stored import Evidence, StoredRecord
 
@@ -89,6 +90,9 @@ def report_of(row: AuditDomain) -> Report:
         ours=_once(ours),
         silent=_once(silent),
         unseen=_once(unseen),
+        not_here=tuple(
+            report_words.noun(c, str(CHECKS[c].title)) for c in card["not_measured_here"]
+        ),
         panels=tuple(Panel.of(h) for h in hints_of(names if isinstance(names, list) else ())),
         usual_panels=tuple(Panel.of(h) for h in USUAL),
     )

@@ -35,6 +35,7 @@ from audit.models.tallies import BUCKETS, DISCARDED, ENDLESS, GIVEN_UP
 from audit.reading.filters import ORDERS
 from audit.reading.overview import KEPT, counts
 from collectors.base import Status
+from collectors.registry import core_checks
 
 RESULTS = (*DomainStatus.values, DISCARDED, GIVEN_UP)
 Tenants = Mapping[int, str]  # {id: name} of those that are enabled
@@ -66,7 +67,9 @@ class DatabaseCollector(Collector):
         yield from _workers()
         yield from self._common(tenants)
         if settings.METRICS_DOMAINS:
-            yield from _each_domain(self.tenant, tenants, sum(t["domains"] for t in found))
+            highest = {t["id"]: len(core_checks(without_portal=t["without_portal"])) for t in found}
+            number = sum(t["domains"] for t in found)
+            yield from _each_domain(self.tenant, tenants, highest, number)
         yield _build()
 
     def _common(self, tenants: Tenants) -> Iterator[Metric]:
@@ -229,10 +232,15 @@ def _notifications() -> Metric:
     return notifications
 
 
-def _each_domain(tenant: int | None, tenants: Tenants, all_domains: int) -> Iterator[Metric]:
+def _each_domain(
+    tenant: int | None, tenants: Tenants, highest: Mapping[int, int], all_domains: int
+) -> Iterator[Metric]:
     """Series for each of settings.METRICS_DOMAINS domains, the worst first, and how many domains
-    have none."""
-    score = _gauge("domain_score", "How many of the eight checks are ok.", "tenant", "domain")
+    have none. `highest`: {tenant id: the highest score}."""
+    text = "How many of the checks that count for it are ok."
+    score = _gauge("domain_score", text, "tenant", "domain")
+    text = "How many checks count for it: fewer where the tenant has no portal, on purpose."
+    most = _gauge("domain_max_score", text, "tenant", "domain")
     text = "When the first of a domain's certificates ends."
     name = "domain_certificate_expiry_timestamp_seconds"
     ends = _gauge(name, text, "tenant", "domain", unit="seconds")
@@ -243,9 +251,11 @@ def _each_domain(tenant: int | None, tenants: Tenants, all_domains: int) -> Iter
     for pk, domain, number, at in rows.values_list(*columns)[: settings.METRICS_DOMAINS]:
         if pk in tenants:  # or it has come in this moment
             score.add_metric([tenants[pk], domain], number)
+            most.add_metric([tenants[pk], domain], highest[pk])
             if at:
                 ends.add_metric([tenants[pk], domain], at.timestamp())
     yield score
+    yield most
     yield ends
     text = "Domains without series of their own, as METRICS_DOMAINS is less."
     yield _number("domain_series_left_out", text, max(0, all_domains - len(score.samples)))

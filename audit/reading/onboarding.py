@@ -26,12 +26,12 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, RowNumber, TruncMonth
 from django.utils import timezone
 
-from audit.models import AuditCheck, AuditDomain, ReportLink
+from audit.models import AuditCheck, AuditDomain, ReportLink, Tenant
 from audit.models.counts import GROUPS
 from audit.reading.filters import Domains, containing
+from audit.reading.overview import hosts
 from audit.reading.paging import turn
 from audit.reading.reason import short_name
-from audit.results.scoring import max_score
 from audit.results.triage import DMARC, in_grace, is_policy_alone
 from collectors.base import Owner, Status
 from collectors.registry import core_checks
@@ -97,7 +97,7 @@ def board(
 ) -> tuple[list[Row], str | None, str | None]:
     """`(rows, previous_cursor, next_cursor)`: those in onboarding, the oldest first (so that what
     is overdue is on top), or with the stage `done` those that are, the newest first. `domains`:
-    those that the caller may see. Raises paging.CursorError. Three queries, five behind a cursor.
+    those that the caller may see. Raises paging.CursorError. Four queries, six behind a cursor.
     """
     done = asked.stage == "done"
     order = NEWEST_DONE if done else OLDEST_FIRST
@@ -112,10 +112,13 @@ def board(
     ids = [row.pk for row in found]
     checks: dict[int, dict[str, AuditCheck]] = {pk: {} for pk in ids}
     kept = AuditCheck.objects.filter(domain__in=ids, check_id__in=core_checks())
+    tenants = hosts(Tenant.objects.filter(pk__in={row.tenant_id for row in found}))
     for check in kept.only("domain", "check_id", "status", "findings", "since"):
         checks[check.domain_id][check.check_id] = check
     links, now = ReportLink.objects.newest_of(ids), timezone.now()
-    return [_row(row, checks[row.pk], links.get(row.pk), now) for row in found], before, after
+    most = {pk: len(tenant.core_checks) for pk, tenant in tenants.items()}
+    shown = [_row(d, checks[d.pk], links.get(d.pk), most[d.tenant_id], now) for d in found]
+    return shown, before, after
 
 
 def numbers(domains: Domains, asked: Asked) -> tuple[dict[str, int], dict[str, int], bool]:
@@ -231,7 +234,11 @@ _WAITS = Case(
 
 
 def _row(
-    row: AuditDomain, checks: Mapping[str, AuditCheck], link: ReportLink | None, now: datetime
+    row: AuditDomain,
+    checks: Mapping[str, AuditCheck],
+    link: ReportLink | None,
+    most: int,
+    now: datetime,
 ) -> Row:
     stage, waits = row.stage, row.waits  # type: ignore[attr-defined] # as `_of` says
     return {
@@ -249,7 +256,7 @@ def _row(
         "onboarded_at": row.onboarded_at,
         "last_audit": row.last_audit_at,
         "score": row.score,
-        "max_score": max_score(),
+        "max_score": most,
         "status": str(row.status),
         "link": link,
     }

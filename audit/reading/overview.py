@@ -3,10 +3,20 @@ whatever the size.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 from django.conf import settings
-from django.db.models import Count, Exists, OuterRef, Subquery, Value
+from django.db.models import (
+    BooleanField,
+    Count,
+    Exists,
+    ExpressionWrapper,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -24,7 +34,6 @@ from audit.reading.filters import KEPT_GROUPS, ORDERS, STATUSES, Domains, Filter
 from audit.reading.incidents import causes_of
 from audit.reading.paging import turn
 from audit.reading.reason import CheckRow, reason_of
-from audit.results.scoring import max_score
 from audit.results.shapes import Card, Counts, Overview, ShownWaiver, TenantCounts, WorkerState
 from collectors.base import Status
 from collectors.registry import core_checks
@@ -38,16 +47,28 @@ _KEPT_NUMBERS = (*KEPT, *KEPT_GROUPS.values(), "covered")
 _UNREAD = ("portal_facts", "known_zone", "checked", "dkim_selectors", "unconfirmed")
 
 
+class Host(NamedTuple):
+    """What a card says of its tenant; `without_portal`: it has none, on purpose."""
+
+    name: str
+    without_portal: bool
+
+    @property
+    def core_checks(self) -> list[str]:
+        """The ids of the checks that count for its domains."""
+        return core_checks(without_portal=self.without_portal)
+
+
 def cards(
     domains: Domains,
     *,
-    tenants: Mapping[int, str] | None = None,
+    tenants: Mapping[int, Host] | None = None,
     sort: str = "worst",
     newest: bool = False,
     limit: int = 60,
     cursor: str = "",
 ) -> tuple[list[Card], str | None, str | None]:
-    """`(cards, previous_cursor, next_cursor)` for active domains; `tenants`: {id: name} of those
+    """`(cards, previous_cursor, next_cursor)` for active domains; `tenants`: {id: Host} of those
     that are known; `newest`: each with its newest reason, else its worst. Raises
     paging.CursorError.
 
@@ -68,14 +89,14 @@ def cards(
         checks.setdefault(check.domain_id, {})[check.check_id] = check
     waivers = waivers_of([d.pk for d in items if d.is_waived])  # type: ignore[attr-defined]
     shared = causes_of([d.pk for d in items if d.covered])
-    names = dict(tenants or {})
-    if new := {d.tenant_id for d in items} - names.keys():
-        names |= dict(Tenant.objects.filter(pk__in=new).values_list("pk", "name"))
+    known = dict(tenants or {})
+    if new := {d.tenant_id for d in items} - known.keys():
+        known |= hosts(Tenant.objects.filter(pk__in=new))
     return (
         [
             card(
                 d,
-                names[d.tenant_id],
+                known[d.tenant_id],
                 checks.get(d.pk, {}),
                 waivers=waivers.get(d.pk, ()),
                 follows=shared.get(d.pk, ""),
@@ -87,6 +108,12 @@ def cards(
         previous,
         following,
     )
+
+
+def hosts(tenants: QuerySet[Tenant]) -> dict[int, Host]:
+    """{id: Host} of these tenants; one query."""
+    rows = tenants.only("name", "portal_url", "without_portal")
+    return {row.pk: Host(row.name, row.is_without_portal) for row in rows}
 
 
 def waivers_of(domains: Iterable[int]) -> dict[int, list[ShownWaiver]]:
@@ -108,7 +135,7 @@ def waivers_of(domains: Iterable[int]) -> dict[int, list[ShownWaiver]]:
 
 def card(
     domain: AuditDomain,
-    tenant: str,
+    tenant: Host,
     rows: Mapping[str, AuditCheck],
     *,
     waivers: Iterable[ShownWaiver] = (),
@@ -119,18 +146,20 @@ def card(
     """One card: an active domain with its core checks, {check_id: its row}: their statuses now and
     as last known (without unknown), and the one reason why it is not healthy.
     """
-    checks = {c: rows[c].status if c in rows else Status.UNKNOWN.value for c in core_checks()}
+    here = tenant.core_checks
+    checks = {c: rows[c].status if c in rows else Status.UNKNOWN.value for c in here}
     waivers = list(waivers)
     waived = {(w["check_id"], w["code"]) for w in waivers}
     said = [CheckRow(c, rows[c].findings, rows[c].since) for c in checks if c in rows]
     return {
         "id": domain.pk,
         "tenant_id": domain.tenant_id,
-        "tenant": tenant,
+        "tenant": tenant.name,
         "domain": domain.domain,
         "unicode": domain.unicode,
         "score": domain.score,
-        "max_score": max_score(),
+        "max_score": len(here),
+        "not_measured_here": [c for c in core_checks() if c not in here],
         "status": str(domain.status),
         "stale": domain.stale,
         "last_audit": domain.last_audit_at,
@@ -138,7 +167,9 @@ def card(
         "queued": domain.requested_at is not None,
         "failing": [c for c, s in checks.items() if s != Status.OK],
         "checks": checks,
-        "known": {c: r.conclusive_status for c, r in rows.items() if r.conclusive_status},
+        "known": {
+            c: r.conclusive_status for c, r in rows.items() if r.conclusive_status and c in here
+        },
         "reason": reason_of(said, waived=waived, newest=newest),
         "follows": follows,
         "waivers": waivers,
@@ -194,7 +225,7 @@ def overview(
     tenants = counts(tenant)
     found, previous, following = cards(
         select(domains.active(), filters),
-        tenants={t["id"]: t["name"] for t in tenants},
+        tenants={t["id"]: Host(t["name"], t["without_portal"]) for t in tenants},
         sort=str(filters.get("sort", "worst")),
         newest=filters.get("group") == "new" or filters.get("sort") == "since",
         limit=limit,
@@ -228,11 +259,13 @@ def counts(tenant: int | None = None) -> list[TenantCounts]:
     kept = rows.order_by("name", "pk").values_list(
         "id",
         "name",
+        ExpressionWrapper(Q(without_portal=True, portal_url=""), output_field=BooleanField()),
         _number(last_audit_at__lt=before) + _number(last_audit_at=None, created_at__lt=before),
         _number(**new_since()),
         *(f"counts__{column}" for column in _KEPT_NUMBERS),
     )
-    return [_counts(pk, name, stale, new, numbers) for pk, name, stale, new, *numbers in kept]
+    names = ("id", "name", "without_portal", "stale", "new", *_KEPT_NUMBERS)
+    return [_counts(dict(zip(names, row, strict=True))) for row in kept]
 
 
 def _number(**condition: object) -> Coalesce:
@@ -242,10 +275,11 @@ def _number(**condition: object) -> Coalesce:
     return Coalesce(Subquery(counted), 0)
 
 
-def _counts(pk: int, name: str, stale: int, new: int, numbers: list[int | None]) -> TenantCounts:
-    kept = {column: n or 0 for column, n in zip(_KEPT_NUMBERS, numbers, strict=True)}
+def _counts(row: Mapping[str, Any]) -> TenantCounts:
+    kept = {column: row[column] or 0 for column in _KEPT_NUMBERS}
     known = {status: kept[status] for status in KEPT}
     groups = {group: kept[column] for group, column in KEPT_GROUPS.items()}
-    groups |= {"new": new, "covered": kept["covered"]}
-    found = {"id": pk, "name": name, "domains": sum(known.values()), **known, "stale": stale}
-    return cast(TenantCounts, {**found, "groups": groups})
+    groups |= {"new": row["new"], "covered": kept["covered"]}
+    host = {name: row[name] for name in ("id", "name", "without_portal", "stale")}
+    found = {**host, "domains": sum(known.values()), **known, "groups": groups}
+    return cast(TenantCounts, found)

@@ -90,10 +90,11 @@ class Report:
     """All that the page says.
 
     `state`: "new" (never looked at), "steps", "silent" (the name servers do not answer), "waiting"
-    (nothing to do for the customer now, but not all is well), "done" (8/8). `zone`: that it lies
-    in, '' where that is not known; `zone_text`: see `zone_of`. `done`: what is in
-    order; `ours`: what we see to; `unseen`: what could not be looked at, `silent` because of the
-    domain's own name servers. `to_do` of `total` records are to change.
+    (nothing to do for the customer now, but not all is well), "done" (all is well). `zone`: that it
+    lies in, '' where that is not known; `zone_text`: see `zone_of`. `done`: what is in order;
+    `ours`: what we see to; `unseen`: what could not be looked at, `silent` because of the domain's
+    own name servers; `not_here`: what is not looked at, as our server has no portal on purpose.
+    `to_do` of `total` records are to change.
     """
 
     state: str
@@ -109,6 +110,7 @@ class Report:
     ours: tuple[str, ...]
     silent: tuple[str, ...]
     unseen: tuple[str, ...]
+    not_here: tuple[str, ...]
     panels: tuple["Panel", ...]
     usual_panels: tuple["Panel", ...]
 

@@ -6,12 +6,12 @@ from django.utils.translation import gettext as _
 
 from audit.models import AuditCheck, AuditDomain, PortalDomain, Tenant
 from audit.models.results import CheckAnswer
-from audit.results.scoring import domain_status, max_score, score
+from audit.results.scoring import domain_status, score
 from audit.results.shapes import Scorecard, ShownCheck
 from audit.results.translate import finding, translate
 from collectors.base import Check, CheckResult, Status
 from collectors.names import to_unicode
-from collectors.registry import CHECKS
+from collectors.registry import CHECKS, core_checks
 from collectors.server.subject import Row
 
 
@@ -19,7 +19,8 @@ def of_domain(domain: AuditDomain, only: Collection[str] | None = None) -> Score
     """The scorecard of a registered domain (its tenant and checks are read); `only`: these check
     ids.
     """
-    checks = AuditCheck.of(domain)
+    checks, left_out = AuditCheck.of(domain), domain.tenant.not_measured_here
+    wanted = [c for c in only or CHECKS if c not in left_out]
 
     def shown(entry: Check) -> ShownCheck:
         return stored_check(entry, checks.get(entry.check_id))
@@ -29,15 +30,16 @@ def of_domain(domain: AuditDomain, only: Collection[str] | None = None) -> Score
         "domain": domain.domain,
         "unicode": domain.unicode,
         "score": domain.score,
-        "max_score": max_score(),
+        "max_score": domain.tenant.max_score,
+        "not_measured_here": left_out,
         "status": str(domain.status),
         "stale": domain.stale,
         "last_audit": domain.last_audit_at,
         "next_audit": domain.next_regular_at,
         "last_error": domain.last_error,
         "lost": is_lost(domain),
-        "checks": _each(shown, only or CHECKS, core=True),
-        "advisory": _each(shown, only or CHECKS, core=False),
+        "checks": _each(shown, wanted, core=True),
+        "advisory": _each(shown, wanted, core=False),
     }
 
 
@@ -52,6 +54,7 @@ def of_results(
 ) -> Scorecard:
     """The scorecard of an audit that is not saved; the same shape."""
     statuses = {k: r.status for k, r in results.items()}
+    core = tenant.core_checks if tenant else core_checks()
 
     def shown(entry: Check) -> ShownCheck:
         return judged_check(entry, results[entry.check_id])
@@ -60,9 +63,10 @@ def of_results(
         "tenant": {"id": tenant.pk, "name": tenant.name} if tenant else None,
         "domain": name,
         "unicode": to_unicode(name),
-        "score": score(statuses),
-        "max_score": max_score(),
-        "status": str(domain_status(statuses)),
+        "score": score(statuses, core),
+        "max_score": len(core),
+        "not_measured_here": tenant.not_measured_here if tenant else [],
+        "status": str(domain_status(statuses, core)),
         "stale": False,
         "last_audit": max((r.checked_at for r in results.values()), default=None),
         "next_audit": None,
@@ -78,6 +82,16 @@ def _each(
 ) -> list[ShownCheck]:
     """The wanted checks in the order of the registry: those that count, or the advisory ones."""
     return [shown(c) for c in CHECKS.values() if c.core == core and c.check_id in wanted]
+
+
+def not_here(check_ids: Collection[str]) -> str:
+    """That these are not measured, as the server has no portal on purpose, in a sentence or two; ''
+    for none."""
+    if not check_ids:
+        return ""
+    names = ", ".join(translate(CHECKS[c].title) for c in check_ids)
+    text = _("Not measured here: %(checks)s. This server has no portal, on purpose.")
+    return text % {"checks": names}
 
 
 def stored_check(entry: Check | Row, check: CheckAnswer | None) -> ShownCheck:

@@ -37,6 +37,8 @@ def scores(known: Mapping[int, Mapping[str, str]]) -> dict[int, list[Point]]:
     for pk, check_id, before, at in rows.values_list("domain_id", "check_id", "from_status", "at")[
         :MOST
     ]:
+        if check_id not in known[pk]:
+            continue  # it is not measured here any more
         checks, x = state[pk], max(0.0, (at - begin) / (now - begin))
         lines[pk].append((x, _score(checks)))
         if before:

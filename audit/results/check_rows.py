@@ -1,7 +1,7 @@
 """The rows of checks: which answers are others than those stored, and what is written then."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -99,10 +99,7 @@ def write(
         checks += new
         _keep(domain, changes)
         present = {**known, **{c.check_id: c for c in new}}
-        core = core_checks()
-        owners[domain] = _owners(
-            [f for c in present.values() if c.check_id in core for f in c.findings]
-        )
+        owners[domain] = _owners_of(present.values())
     seen.keep((before[check.domain_id].get(check.check_id), check) for check in checks)
     AuditCheck.objects.bulk_create(
         checks, update_conflicts=True, unique_fields=["domain", "check_id"], update_fields=FIELDS
@@ -183,6 +180,20 @@ def _keep(domain: AuditDomain, changes: list[CheckTransition]) -> None:
     CheckTransition.objects.bulk_create(changes)
     if last:
         bound_history(CheckTransition.objects.filter(domain=domain))
+
+
+def stored_owners(domain_ids: Collection[int]) -> dict[int, Owners]:
+    """Who must act for each of these domains, by what is stored."""
+    found: dict[int, list[AuditCheck]] = {pk: [] for pk in domain_ids}
+    rows = AuditCheck.objects.filter(domain__in=found).order_by()
+    for check in rows.only("domain_id", "check_id", "findings"):
+        found[check.domain_id].append(check)
+    return {pk: _owners_of(checks) for pk, checks in found.items()}
+
+
+def _owners_of(checks: Iterable[AuditCheck]) -> Owners:
+    core = core_checks()
+    return _owners([f for check in checks if check.check_id in core for f in check.findings])
 
 
 def _owners(findings: list[StoredFinding]) -> Owners:

@@ -36,6 +36,11 @@ def since_of(entry: Entry) -> datetime:
     return _EPOCH + timedelta(microseconds=entry[2])
 
 
+def anew(since: datetime) -> Entry:
+    """The entry of a trouble that was confirmed, and is to be confirmed once more."""
+    return [Status.FAIL.value, 1, stored_time(since, 0)[0]]
+
+
 def was_confirmed(was: str, entry: Entry | None) -> bool:
     """Whether a check's trouble was confirmed: `was` is its last conclusive status."""
     return was in WRONG if entry is None else entry[0] in (Status.OK, MOVED)

@@ -16,14 +16,13 @@ from audit.models import (
     Tenant,
     Waiver,
 )
-from audit.models.results import stored_time
 from audit.results import domain_rows, name_servers, triage
 from audit.results.cause import ANSWERS, RESOLVER, SHARED_BY, Kind, Place, servers_cause
+from audit.results.confirmation import anew
 from audit.results.incident_events import Event, tell
 from audit.results.incident_merging import gather, left_out, merge
 from audit.results.incident_moves import Moves, open_of
 from audit.results.incident_rows import SWEPT, open_incidents
-from collectors.base import Status
 
 
 def sweep(now: datetime) -> None:
@@ -69,9 +68,7 @@ def _let_go(domain_ids: Collection[int], now: datetime) -> None:
         for check_id, member in list(members[pk].items()):
             moves.leave(pk, check_id)
             if check_id not in ANSWERS:
-                entries[check_id] = [
-                    Status.FAIL.value, 1, stored_time(member.since, 0)[0]
-                ]  # fmt: skip
+                entries[check_id] = anew(member.since)
         AuditDomain.objects.filter(pk=pk).update(unconfirmed=entries, silent_servers="")
     moves.make(rows)
     triage.refresh(rows, now)

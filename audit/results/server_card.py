@@ -40,8 +40,8 @@ def record_card(
         stored = {c.check_id: c for c in ServerCheck.objects.filter(tenant=tenant_id)}
         before = {c: stored.get(c) for c in results}
         after = _write(tenant_id, results, before, card)
-        server = server_of(card.tenant)
-        gone = [c for c in stored if c not in CARD or CARD[c].off(server)]
+        off = rows_off(card.tenant)
+        gone = [c for c in stored if c not in CARD or c in off]
         ServerCheck.objects.filter(tenant=tenant_id, check_id__in=gone).delete()
         card.checked = {c: t for c, t in card.checked.items() if c not in gone}
         again = bool(card.requested_at and card.requested_at > begun_at)
@@ -58,6 +58,18 @@ def record_card(
         if not again:
             _look_again_soon(tenant_id, now)
     return True
+
+
+def rows_off(tenant: Tenant) -> list[str]:
+    """The rows that have nothing to judge at this tenant."""
+    server = server_of(tenant)
+    return [check_id for check_id, row in CARD.items() if row.off(server)]
+
+
+def forget_what_is_off(tenant: Tenant) -> None:
+    """Rows that have nothing to judge any more go at once, and with them what they held open."""
+    ServerCheck.objects.filter(tenant=tenant, check_id__in=rows_off(tenant)).delete()
+    server_changed(tenant.pk, {}, {})
 
 
 def _look_again_soon(tenant_id: int, now: datetime) -> None:

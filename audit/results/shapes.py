@@ -62,13 +62,18 @@ class TenantRef(TypedDict):
 
 
 class Scorecard(TypedDict):
-    """A domain with all its checks; `tenant` is None for an audit without one."""
+    """A domain with all its checks; `tenant` is None for an audit without one.
+
+    `not_measured_here`: the ids of the checks that there are not, as the tenant has no portal on
+    purpose.
+    """
 
     tenant: TenantRef | None
     domain: str
     unicode: str
     score: int
     max_score: int
+    not_measured_here: list[str]
     status: str
     stale: bool
     last_audit: datetime | None
@@ -121,7 +126,8 @@ class ShownWaiver(TypedDict):
 
 
 class Card(TypedDict):
-    """A domain on the overview. `known`: the checks' statuses as last known, without unknown;
+    """A domain on the overview. `checks`: those that count there, of all without
+    `not_measured_here`; `known`: the checks' statuses as last known, without unknown;
     `follows`: the shared cause that all of its trouble comes from, in words; `waivers`: in force.
     """
 
@@ -132,6 +138,7 @@ class Card(TypedDict):
     unicode: str
     score: int
     max_score: int
+    not_measured_here: list[str]
     status: str
     stale: bool
     last_audit: datetime | None
@@ -173,10 +180,12 @@ class Counts(TypedDict):
 
 
 class TenantCounts(Counts):
-    """The counts of one tenant; `groups`: by the values of the filter `group`, and `covered`."""
+    """The counts of one tenant; `groups`: by the values of the filter `group`, and `covered`;
+    `without_portal`: it has none, on purpose."""
 
     id: int
     name: str
+    without_portal: bool
     groups: dict[str, int]
 
 

@@ -3,23 +3,23 @@
 import contextlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from audit.models import AuditDomain, AuditRun, ReportLink
+from audit.models import AuditDomain, AuditRun, ReportLink, Tenant
 from audit.models.domains import SUSPECT, DomainStatus
 from audit.models.known_zone import stored_zone, zone_in
 from audit.models.portal_facts import merge_facts
 from audit.models.results import stored_time
 from audit.results import check_rows, domain_rows, incidents, seen
 from audit.results.incident_rows import IncidentClosed
-from audit.results.scoring import domain_status, score
+from audit.results.scoring import completed, take_score
 from collectors.base import CheckResult, Status
-from collectors.registry import core_checks
+from collectors.registry import NEED_PORTAL, core_checks
 
 # What every audit writes in its domain's row; what it seldom changes is in domain_rows.STATE.
 _TIMES = (
@@ -46,10 +46,15 @@ class Audited:
     owner: str | None = None
     run_id: int | None = None
 
-    @property
-    def is_whole(self) -> bool:
-        """All that count were checked."""
-        return self.results.keys() >= set(core_checks())
+    def is_whole(self, core: Sequence[str]) -> bool:
+        """All that count (`core`) were checked."""
+        return self.results.keys() >= set(core)
+
+    def without_portal(self) -> "Audited":
+        """The same, of a domain whose tenant has none by now: what only a portal knows is left out,
+        also where it was still asked."""
+        results = {c: r for c, r in self.results.items() if c not in NEED_PORTAL}
+        return replace(self, results=results)
 
 
 class Saved(Enum):
@@ -134,16 +139,20 @@ def _write(audits: list[tuple[AuditDomain, Audited]]) -> None:
     if not audits:
         return
     now = timezone.now()
+    audits, core = _as_counted(audits)
     known = check_rows.Known([row for row, _audited in audits])
     differing = {row: known.differing(row, a.results) for row, a in audits}
     changed = check_rows.write([(row, found) for row, found in differing.items() if found])
     changes = domain_rows.Changes(row for row, _audited in audits)
-    aims = {row.pk: _aims(row) for row, _audited in audits}
+    aims = {row.pk: aims_of(row) for row, _audited in audits}
     follows = []
     for row, audited in audits:
         at_once = _somebody_waits(row, audited)
+        counts = core[row.tenant_id]
         statuses = known.statuses(row) | {c: r.status for c, r in audited.results.items()}
-        _take(row, audited, statuses, now)
+        statuses = completed(statuses, counts)
+        _take(row, audited, counts, now)
+        take_score(row, statuses, counts)
         if row in changed:
             row.needs_customer, row.needs_host = changed[row]
         if new := differing[row].get("cert_le"):
@@ -154,24 +163,38 @@ def _write(audits: list[tuple[AuditDomain, Audited]]) -> None:
         follows.append(
             incidents.Seen(row, audited.results, before, statuses, differing[row], at_once)
         )
-    whole = {row.pk: a.begun_at for row, a in audits if a.is_whole}
+    whole = {row.pk: a.begun_at for row, a in audits if a.is_whole(core[row.tenant_id])}
     AuditRun.objects.complete_domains(whole, ok=True)
     for run_id, number in sorted(Counter(a.run_id for _r, a in audits if a.run_id).items()):
         AuditRun.objects.count_scheduled(run_id, ok=True, number=number)
     of_others = incidents.follow(follows, now)
     domain_rows.update([row for row, _audited in audits], _TIMES)
-    done = [row.pk for row, _a in audits if _reached(aims[row.pk], _aims(row))]
+    done = [row.pk for row, _a in audits if reached(aims[row.pk], aims_of(row))]
     ReportLink.objects.end_of(done, now)
     domain_rows.count(domain_rows.together(changes.write(), of_others))
 
 
-def _aims(row: AuditDomain) -> tuple[bool, bool]:
-    """What a customer is asked for: that it is 8/8, or that its onboarding ends by itself."""
+def aims_of(row: AuditDomain) -> tuple[bool, bool]:
+    """What a customer is asked for: that all is well, or that its onboarding ends by itself."""
     return row.status == DomainStatus.HEALTHY, row.onboarded_at is not None
 
 
-def _reached(before: tuple[bool, bool], after: tuple[bool, bool]) -> bool:
+def reached(before: tuple[bool, bool], after: tuple[bool, bool]) -> bool:
+    """Whether one of these aims is reached that was not before."""
     return any(is_so and not was for was, is_so in zip(before, after, strict=True))
+
+
+def _as_counted(
+    audits: list[tuple[AuditDomain, Audited]],
+) -> tuple[list[tuple[AuditDomain, Audited]], dict[int, list[str]]]:
+    """The audits as their tenants are now, whose rows are locked, and `{tenant id: the checks that
+    count}`."""
+    tenants = {row.tenant_id for row, _audited in audits}
+    found = Tenant.objects.without_portal().filter(pk__in=tenants)
+    without = set(found.order_by().values_list("pk", flat=True))
+    if without:
+        audits = [(row, a.without_portal() if row.tenant_id in without else a) for row, a in audits]
+    return audits, {pk: core_checks(without_portal=pk in without) for pk in tenants}
 
 
 def _somebody_waits(row: AuditDomain, audited: Audited) -> bool:
@@ -180,8 +203,8 @@ def _somebody_waits(row: AuditDomain, audited: Audited) -> bool:
     return asked is not None and not row.requested_bulk and asked <= audited.begun_at
 
 
-def _take(row: AuditDomain, audited: Audited, statuses: Mapping[str, str], now: datetime) -> None:
-    """Change the row by its audit; `statuses` are those of all its checks by now."""
+def _take(row: AuditDomain, audited: Audited, core: Sequence[str], now: datetime) -> None:
+    """Change the row by its audit, but for what its checks come to; `core`: those that count."""
     results = audited.results
     row.checked = row.checked | {
         c: stored_time(r.checked_at, r.duration_ms) for c, r in results.items()
@@ -189,10 +212,8 @@ def _take(row: AuditDomain, audited: Audited, statuses: Mapping[str, str], now: 
     for result in results.values():
         if result.facts:
             row.portal_facts = merge_facts(row.portal_facts, result.facts, result.checked_at)
-    status = domain_status(statuses)
-    row.score, row.status, row.severity = score(statuses), status, status.rank
     # some checks alone are no audit: the others still grow stale, and whoever asked waits
-    whole = audited.is_whole
+    whole = audited.is_whole(core)
     if whole or row.last_audit_at is None:
         row.last_audit_at, row.last_error = now, ""
     if audited.owner is not None or row.claimed_by == "":

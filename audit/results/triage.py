@@ -4,7 +4,7 @@
 checks, the incidents that it is part of, and what somebody has waived.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,12 +15,14 @@ from audit.models.domains import DomainStatus
 from audit.results import domain_rows, waived
 from audit.results.cause import ANSWERS
 from audit.results.confirmation import is_away
+from audit.results.scoring import completed
 from collectors.base import Severity, Status
 from collectors.registry import core_checks
 from collectors.stored import StoredFinding
 
 CORE = frozenset(core_checks())
 DMARC, POLICY = "dns_dmarc", "dmarc_policy_none"
+_UNUSED = ("portal_facts", "known_zone", "tenant__portal_token", "tenant__webhook_secret")
 
 
 class Member(NamedTuple):
@@ -132,22 +134,33 @@ def refresh(ids: Iterable[int], now: datetime) -> None:
 
 def refreshed(ids: Iterable[int], now: datetime) -> domain_rows.Moved:
     """As `refresh`, for a transaction that locks more yet: what it has to count at last."""
-    rows = list(AuditDomain.objects.filter(pk__in=set(ids)).order_by("pk"))
+    domains = AuditDomain.objects.filter(pk__in=set(ids)).order_by("pk")
+    rows = list(domains.select_related("tenant").defer(*_UNUSED))
     if not rows:
         return {}
     changes = domain_rows.Changes(rows)
+    take_stored(rows, now)
+    return changes.write()
+
+
+def take_stored(rows: Sequence[AuditDomain], now: datetime) -> None:
+    """Set the columns of these rows, with their tenants, from what is stored."""
     pks = [row.pk for row in rows]
-    members = members_of(pks)
-    statuses: dict[int, dict[str, str]] = {pk: {} for pk in pks}
+    members, statuses, hidden = members_of(pks), stored_statuses(pks), waived.checks_of(pks)
+    for row in rows:
+        if found := statuses[row.pk]:
+            found = completed(found, row.tenant.core_checks)
+            take_columns(row, found, members[row.pk], hidden[row.pk], now)
+        mark_known(members[row.pk], hidden[row.pk])
+
+
+def stored_statuses(pks: Collection[int]) -> dict[int, dict[str, str]]:
+    """`{domain id: {check_id: status}}`, as stored."""
+    found: dict[int, dict[str, str]] = {pk: {} for pk in pks}
     checks = AuditCheck.objects.filter(domain__in=pks).order_by()
     for pk, check_id, status in checks.values_list("domain_id", "check_id", "status"):
-        statuses[pk][check_id] = status
-    hidden = waived.checks_of(pks)
-    for row in rows:
-        if statuses[row.pk]:
-            take_columns(row, statuses[row.pk], members[row.pk], hidden[row.pk], now)
-        mark_known(members[row.pk], hidden[row.pk])
-    return changes.write()
+        found[pk][check_id] = status
+    return found
 
 
 def mark_known(members: Members, waived_checks: Collection[str]) -> None:

@@ -219,6 +219,7 @@ _STATUS_WORDS = {
     "warn": gettext_noop("warning"),
     "fail": gettext_noop("failing"),
     "unknown": gettext_noop("unknown"),
+    "off": gettext_noop("not measured here"),
 }
 _OWNER_WORDS = {
     "customer": gettext_noop("The customer's turn: their DNS"),

@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from audit.models import AuditDomain, Tenant
+from audit.reading.causes import cause_title
 from audit.reading.filters import Domains, select
-from audit.reading.overview import cards
+from audit.reading.overview import cards, hosts
 from audit.reading.reason import sentence
 from audit.reading.sheets import safe_cell
 from audit.results.shapes import Card
@@ -72,7 +73,7 @@ def _lines(pages: Iterable[list[list[str]]], language: str) -> Iterator[str]:
 
 def _pages(found: Domains) -> Iterator[list[list[str]]]:
     yield [_heading()]
-    tenants = dict(Tenant.objects.values_list("pk", "name"))
+    tenants = hosts(Tenant.objects.all())
     cursor: str | None = ""
     while cursor is not None:
         page, _before, cursor = cards(
@@ -93,6 +94,7 @@ def _heading() -> list[str]:
         _("Known"),
         _("Certificate ends"),
         _("Audited"),
+        _("Not measured here"),
     ]
 
 
@@ -109,6 +111,7 @@ def _cells(card: Card) -> list[str]:
         "; ".join(waiver["reason"] for waiver in card["waivers"]),
         cell_time(card["certificate_ends"]),
         cell_time(card["last_audit"]),
+        ", ".join(map(cause_title, card["not_measured_here"])),
     ]
 
 

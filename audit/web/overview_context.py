@@ -20,6 +20,7 @@ from audit.reading.incidents import open_shared
 from audit.reading.overview import overview
 from audit.reading.paging import CursorError
 from audit.reading.reason import sentence, short_name
+from audit.reading.scorecard import not_here
 from audit.reading.search import understand
 from audit.reading.trend import Point
 from audit.results.shapes import Card, Overview
@@ -361,8 +362,10 @@ def _card(card: Card, query: str, line: list[Point] | None) -> dict[str, Any]:
         "certificate": ends and _days_left(ends),
         "line": line and _line(line, card["max_score"]),
         "segments": [
-            {"title": translate(CHECKS[c].title), "status": s} for c, s in card["checks"].items()
+            {"title": translate(CHECKS[c].title), "status": card["checks"].get(c, "off")}
+            for c in core_checks()
         ],
+        "not_here": not_here(card["not_measured_here"]),
         "chips": [{"title": short_name(c), "status": card["checks"][c]} for c in card["failing"]]
         if card["last_audit"]
         else [],

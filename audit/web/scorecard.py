@@ -234,6 +234,7 @@ def _context(
         "card": card,
         "checks": [shown(check) for check in card["checks"]],
         "advisory": [shown(check) for check in card["advisory"]],
+        "not_here": scorecards.not_here(card["not_measured_here"]),
         "mixed": is_mixed_script(row.domain),
         "unknown": unknown if row.last_audit_at and unknown < len(card["checks"]) else 0,
         "active": row.active,

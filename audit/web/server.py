@@ -24,6 +24,7 @@ from audit.reading import causes, overview, portal_domains, server_card
 from audit.reading import trail as trail_reading
 from audit.reading.filters import Filters
 from audit.reading.paging import CursorError, turn
+from audit.reading.scorecard import not_here
 from audit.results import trail
 from audit.results.shapes import Scorecard, ServerState, ShownRow
 from audit.results.translate import status_word, translate
@@ -200,6 +201,7 @@ def context_of(request: PageRequest, row: Tenant) -> dict[str, Any]:
         "bad": sum(c["status"] in (Status.FAIL, Status.WARN) for c in judged),
         "transitions": transitions,
         "numbers": _numbers(row, TenantCounts.objects.filter(pk=row.pk).first()),
+        "not_here": _not_here(row),
         "everything": reverse("overview") + query_of(Filters(tenant=row.pk)),
         "incidents": [_incident(i) for i in _open(row)],
         "waits": waits,
@@ -212,6 +214,14 @@ def context_of(request: PageRequest, row: Tenant) -> dict[str, Any]:
         "may_register": may_register(request.user) and row.enabled,
         "refreshes": True,
     }
+
+
+def _not_here(row: Tenant) -> str:
+    """What is not measured at its domains, and what their scores count to; ''."""
+    if not row.not_measured_here:
+        return ""
+    scores = _("The scores of its domains count to %(most)s.") % {"most": row.max_score}
+    return f"{not_here(row.not_measured_here)} {scores}"
 
 
 def _rows(row: Tenant, state: ServerState) -> tuple[list[dict[str, Any]], list[ShownRow]]:

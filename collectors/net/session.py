@@ -18,7 +18,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from urllib.parse import urlsplit
 
-from collectors.base import CheckResult, Fault, Status, Target
+from collectors.base import CheckResult, Fault, Fix, Status, Target
 from collectors.net.addresses import is_reachable
 from collectors.net.circuit_breaker import PortalFault
 from collectors.net.connection import SETUP_SECONDS, Connection
@@ -469,7 +469,13 @@ class CheckSession:
     ) -> "PortalAnswer[Any]":
         if not target.portal_url:
             message = _("This tenant has no portal address, so the server itself cannot be asked.")
-            raise PortalFault("portal_not_configured", message)
+            cure = Fix(
+                _(
+                    "Enter the portal's address in the tenant's settings, or tick “without a "
+                    "portal” there if the server has none."
+                )
+            )
+            raise PortalFault("portal_not_configured", message, cure if target.tenant else None)
         seconds = self._audit.check_seconds * share
         return await self._network.ask_portal(target, what, domain, seconds=seconds)
 

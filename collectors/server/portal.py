@@ -91,7 +91,14 @@ async def _ask(server: Server, session: CheckSession, what: str) -> list[Said]:
 
 
 def _no_portal(server: Server) -> Text | None:
-    return None if server.target.portal_url else _("No portal address is set.")
+    if server.target.portal_url:
+        return None
+    if server.target.without_portal:
+        return _("This server has no portal, on purpose.")
+    return _(
+        "No portal address is set. Enter it in the tenant's settings, or tick “without a portal” "
+        "there if the server has none."
+    )
 
 
 def _nobody_to_ask_about(server: Server) -> Text | None:

@@ -6,7 +6,7 @@ from collectors.net.session import CheckSession
 from collectors.text import _
 
 
-@check("carbonio", _("Carbonio"))
+@check("carbonio", _("Carbonio"), needs_portal=True)
 async def check_carbonio(target: Target, session: CheckSession) -> Outcome:
     """Does Carbonio host the domain, is it active, are its services up?"""
     answer = await session.portal("carbonio")

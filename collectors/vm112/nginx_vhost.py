@@ -9,7 +9,7 @@ from collectors.net.session import CheckSession
 from collectors.text import _
 
 
-@check("nginx_vhost", _("nginx virtual host"))
+@check("nginx_vhost", _("nginx virtual host"), needs_portal=True)
 async def check_nginx_vhost(target: Target, session: CheckSession) -> Outcome:
     """Does the proxy have a working virtual host for the webmail name?"""
     answer = await session.portal("nginx")

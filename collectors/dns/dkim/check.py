@@ -47,7 +47,7 @@ async def check_dkim(target: Target, session: CheckSession) -> Outcome:
                 session.ask(key_name(s, target.domain), "TXT")
 
     ask(names)
-    portal = PortalKey("not_configured")
+    portal = PortalKey("none" if target.without_portal else "not_configured")
     if target.portal_url:
         if (last := target.portal_facts.dkim) and is_selector(last["selector"], target.domain):
             session.ask(key_name(last["selector"], target.domain), "TXT")  # most likely it still is

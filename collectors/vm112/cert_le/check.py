@@ -44,7 +44,7 @@ async def check_certificate(target: Target, session: CheckSession) -> Outcome:
         expect_renewal(url, place, session)
         return place, await served_at(session, url, place)
 
-    reported, (place, nodes) = await asyncio.gather(reported_by_portal(session), look())
+    reported, (place, nodes) = await asyncio.gather(reported_by_portal(target, session), look())
     intermediates = session.intermediates
     outcome = certificate_outcome(url.host, reported, nodes, now=now, intermediates=intermediates)
     served = [node.leaf for node in nodes if node.leaf]

@@ -167,6 +167,8 @@ def two_sides(reported: Reported, served: Served, seen: Sequence[Served]) -> lis
             why=served.why or "",
         )
         return [info("cert_served_unseen", message, owner=Owner.MEASUREMENT)]
+    if reported.absent:
+        return []
     if reported.missing:
         message = _("The portal knows no certificate for this domain; the served one is judged.")
         return [info("cert_portal_missing", message, owner=Owner.HOST)]

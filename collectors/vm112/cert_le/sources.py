@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from collectors.base import Fault
+from collectors.base import Fault, Target
 from collectors.net.circuit_breaker import PortalFault
 from collectors.net.connection import in_order
 from collectors.net.http_client import Handshake, WebFault
@@ -28,7 +28,8 @@ from collectors.text import Text, _
 class Reported:
     """The portal's side: its certificates in the order of its file; `missing` (404); or the fault.
 
-    `known`: what it says now, or said last.
+    `known`: what it says now, or said last. `absent`: there is no portal, on purpose, so what is
+    served is held against nothing.
     """
 
     chain: tuple[Certificate, ...] = ()
@@ -36,6 +37,7 @@ class Reported:
     missing: bool = False
     fault: Fault | None = None
     seen: Evidence | None = None
+    absent: bool = False
 
     @property
     def evidence(self) -> Evidence:
@@ -77,8 +79,10 @@ class Served:
         return self.chain[0] if self.chain else None
 
 
-async def reported_by_portal(session: CheckSession) -> Reported:
+async def reported_by_portal(target: Target, session: CheckSession) -> Reported:
     """What the portal says of the domain's certificate, or said last if it is silent."""
+    if target.without_portal:
+        return Reported(absent=True, seen={"absent": True})
     try:
         known = await session.configured_certificate()
     except PortalFault as fault:

@@ -43,6 +43,7 @@ FORM = {
     "webmail_url": "https://webmail.{domain}/",
     "dmarc_rua": "",
     "quota": "10000",
+    "sync": "propose",
 }
 
 
@@ -386,7 +387,7 @@ def test_a_change_that_checks_depend_on_makes_the_domains_due(
     with django_capture_on_commit_callbacks(execute=True):
         assert admin.post(change(tenant), {**FORM, **changed}).status_code == 302
     assert [d.domain for d in AuditDomain.objects.due()] == ["a.pt"]
-    assert bells == ["drain"]
+    assert [bell for bell in bells if bell != "compare_portals"] == ["drain"]
 
 
 @pytest.mark.parametrize("changed", [{}, {"contact": "help@host.test"}, {"quota": "5"}])
@@ -398,7 +399,7 @@ def test_another_change_audits_nobody(admin, bells, changed, django_capture_on_c
     AuditDomain.objects.update(next_audit_at=later)
     with django_capture_on_commit_callbacks(execute=True):
         assert admin.post(change(tenant), {**FORM, **changed}).status_code == 302
-    assert AuditDomain.objects.get().next_audit_at == later and bells == []
+    assert AuditDomain.objects.get().next_audit_at == later and "drain" not in bells
 
 
 def test_a_tenant_that_is_changed_elsewhere_makes_its_domains_due_too():
@@ -502,3 +503,47 @@ def test_the_address_for_events_is_whole_and_told_with_the_saving(admin):
     address = f"http://testserver/api/v1/webhooks/{tenant.pk}"
     assert address in answer
     assert f"<code>{address}</code>" in admin.get(change(tenant)).content.decode()
+
+
+# -- without a portal, on purpose
+
+WITHOUT = {**FORM, "portal_url": "", "without_portal": "on"}
+
+
+def test_an_address_and_none_at_all_do_not_go_together(admin):
+    tenant = make_tenant(portal_url="http://10.10.10.112:8090")
+    answer = admin.post(change(tenant), {**FORM, "without_portal": "on"})
+    assert "There is a portal address above: remove it, or untick this." in errors(answer)
+    assert not Tenant.objects.get().without_portal
+    assert admin.post(change(tenant), WITHOUT).status_code == 302
+    assert Tenant.objects.get().is_without_portal
+
+
+def test_the_box_stands_beside_the_address(admin):
+    html = admin.get(change(make_tenant())).content.decode()
+    address, box = html.index('name="portal_url"'), html.index('name="without_portal"')
+    assert address < box < html.index('name="portal_token"')
+
+
+def test_a_stored_token_is_left_alone_and_goes_to_no_other_portal_afterwards(admin):
+    """Case 192: also not in three steps, by way of none on purpose."""
+    tenant = make_tenant(portal_url="http://10.10.10.112:8090", portal_token="portal-token-value")
+    assert admin.post(change(tenant), WITHOUT).status_code == 302
+    assert Tenant.objects.get().portal_token == "portal-token-value"
+    assert admin.post(change(tenant), {**WITHOUT, "name": "VM113"}).status_code == 302
+    for step in ({"portal_url": "http://10.10.10.113:8090"}, {"portal_url": ""}, {}):
+        answer = admin.post(change(tenant), {**FORM, **step})
+        assert "Enter its token" in errors(answer), step
+    assert Tenant.objects.get().is_without_portal
+    assert admin.post(change(tenant), {**FORM, "portal_token": "new-token"}).status_code == 302
+    kept = Tenant.objects.get()
+    assert (kept.portal_url, kept.portal_token) == (FORM["portal_url"], "new-token")
+    assert not kept.without_portal
+
+
+def test_ticking_it_is_followed_at_once_and_in_the_log(admin):
+    domain = make_domain("a.pt", make_tenant(portal_url=FORM["portal_url"]), checks={})
+    assert admin.post(change(domain.tenant), WITHOUT).status_code == 302
+    domain.refresh_from_db()
+    assert (domain.score, domain.status, domain.checks.count()) == (6, "healthy", 6)
+    assert "Without a portal" in LogEntry.objects.latest("pk").get_change_message()

@@ -543,3 +543,29 @@ def test_the_differences_to_the_server_are_listed_by_name(client):
     assert (card["domain"], card["lost"]) == ("gone.test", True)
     scorecard = client.get(f"/api/v1/audit/tenants/{tenant.pk}/scorecard", headers=headers).json()
     assert scorecard["lost"] is True
+
+
+# -- a tenant without a portal, on purpose
+
+
+def test_without_a_portal_scores_count_to_six_everywhere(call):
+    tenant = make.make_tenant("VM9", without_portal=True)
+    make.make_domain("a.pt", tenant, checks={"carbonio": "fail"})
+    left_out, six = ["carbonio", "nginx_vhost"], core_checks(without_portal=True)
+    overview = call("get", "/overview").json()
+    assert_documented("Overview", overview)
+    card = overview["cards"][0]
+    assert (card["score"], card["max_score"], card["status"]) == (6, 6, "healthy")
+    assert (card["not_measured_here"], card["failing"]) == (left_out, [])
+    assert list(card["checks"]) == six and overview["summary"]["healthy"] == 1
+    data = call("get", f"/tenants/{tenant.pk}/scorecard").json()
+    assert_documented("Scorecard", data)
+    assert (data["score"], data["max_score"], data["not_measured_here"]) == (6, 6, left_out)
+    assert [c["check_id"] for c in data["checks"]] == six
+    listed = call("get", f"/tenants/{tenant.pk}/domains").json()["domains"][0]
+    assert (listed["score"], listed["max_score"]) == (6, 6)
+    rows = {r["check_id"]: r for r in call("get", f"/tenants/{tenant.pk}/server").json()["checks"]}
+    assert (rows["server_portal"]["status"], rows["server_portal"]["message"]) == (
+        "off",
+        "This server has no portal, on purpose.",
+    )

@@ -46,6 +46,7 @@ def card(domain="a.pt", status="critical", tenant="VM112", **checks):
     return {
         "domain": domain, "tenant": {"id": 1, "name": tenant}, "status": status,
         "score": score, "max_score": 8, "checks": rows, "advisory": [],
+        "not_measured_here": [],
     }  # fmt: skip
 
 
@@ -204,3 +205,18 @@ def test_ctrl_c_is_unknown(tenant, monkeypatch):
     code, out, _err = run("--all", "--format", "nagios")
     assert (code, out) == (3, "UNKNOWN - Interrupted: 0 of 1 domains were audited.\n")
     assert Tenant.objects.exists()
+
+
+NOT_HERE = "Not measured here: Carbonio, nginx virtual host. This server has no portal, on purpose."
+
+
+@pytest.mark.usefixtures("dns")
+def test_without_a_portal_the_highest_score_is_six_and_what_is_not_measured_is_said(tenant):
+    Tenant.objects.update(without_portal=True)
+    make.make_domain("kunde.test", tenant)
+    _code, out, _err = run("kunde.test", "--format", "nagios")
+    _word, text, numbers, more = read(out)
+    assert re.match(r"kunde\.test \d/6: ", text) and numbers["score"][1:] == ("6:", "", "0", "6")
+    assert more[-1] == NOT_HERE and "Carbonio" not in text
+    code, out, _err = run("kunde.test", "--check", "carbonio", "--format", "nagios")
+    assert (code, read(out)[3]) == (3, [NOT_HERE]), "asked for alone, nothing is known of it"

@@ -176,7 +176,8 @@ def test_effects_stand_below_their_cause(monkeypatch, columns):
         for c, t, f in checks
     ]
     report.add({"domain": "d.test", "unicode": "d.test", "tenant": None, "score": 0, "max_score": 8,
-                "status": "critical", "checks": rows, "advisory": []})  # fmt: skip
+                "status": "critical", "checks": rows, "advisory": [],
+                "not_measured_here": []})  # fmt: skip
     report.end()
     shown = " ".join(out.getvalue().split())
     assert shown.index("no domain") < shown.index("no key") < shown.index("no spf")
@@ -368,3 +369,23 @@ def test_without_tables_it_says_what_to_run(tmp_path):
     )
     assert done.returncode == 1
     assert "migrate" in done.stderr and done.stderr.strip().count("\n") == 0
+
+
+def test_without_a_portal_on_purpose_the_two_are_not_listed_and_it_says_so(tenant):
+    Tenant.objects.update(without_portal=True)
+    domain = AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+    for args in (["kunde.test"], ["kunde.test", "--no-save"], ["x.test", "--tenant", "VM112"]):
+        _code, (card,) = cards(*args)
+        assert [c["check_id"] for c in card["checks"]] == core_checks(without_portal=True)
+        assert (card["max_score"], card["not_measured_here"]) == (6, ["carbonio", "nginx_vhost"])
+    assert domain.checks.count() == 6
+    _code, out, _err = run("kunde.test")
+    said = " ".join(out.split())
+    assert "/6 " in said and "Not measured here: Carbonio, nginx virtual host." in said
+    assert cards("kunde.test", "--check", "carbonio")[1][0]["checks"] == []
+
+
+def test_an_address_that_was_forgotten_is_unknown_with_what_to_set(tenant):
+    AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+    _code, out, _err = run("kunde.test")
+    assert " ".join(out.split()).count("tick “without a portal” there") == 1, "the fix, once"

@@ -165,3 +165,12 @@ def test_long_lists_are_cut_and_say_so(clock, mails):
     ticks(clock, 6)
     text = mails.mails[0][1].get_body(("plain",)).get_content()
     assert "Onboarding that waits (60)" in text and "and 10 more" in text
+
+
+@pytest.mark.django_db
+def test_it_counts_to_what_is_measured_there(clock, mails):
+    make_digest()
+    make_domain("novo.pt", make_tenant(without_portal=True), onboarding=True)
+    ticks(clock, 6)
+    text = mails.mails[0][1].get_body(("plain",)).get_content()
+    assert "novo.pt (VM112): 0 of 6" in text

@@ -454,3 +454,20 @@ def test_pruning_takes_what_is_older_than_the_retention_and_no_present_state(ten
     counts = tasks.prune()
     assert counts["transitions"] >= 1 and counts["runs"] == 1
     assert AuditCheck.objects.count() == 8
+
+
+def test_without_a_portal_on_purpose_six_are_measured_also_where_the_audit_breaks(dns, monkeypatch):
+    tenant = Tenant.objects.create(name="VM112", without_portal=True)
+    domain = AuditDomain.objects.create(tenant=tenant, domain="kunde.test")
+    six = set(core_checks(without_portal=True))
+    assert drain_due(seconds=100) == 1
+    assert set(domain.checks.values_list("check_id", flat=True)) == six
+    domain.checks.all().delete()
+
+    async def broken(*_of):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("audit.queue.collect._run_checks", broken)
+    AuditDomain.objects.update(next_audit_at=timezone.now())
+    assert drain_due(seconds=100) == 1
+    assert dict(domain.checks.values_list("check_id", "status")) == dict.fromkeys(six, "unknown")

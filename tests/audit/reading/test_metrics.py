@@ -172,6 +172,7 @@ def test_series_of_domains_are_asked_for_by_a_number(tenant, settings):
     assert read("domain_series_left_out") == 1
     settings.METRICS_DOMAINS = 2
     assert read("domain_score", tenant="VM112", domain="b.pt") == 8
+    assert read("domain_max_score", tenant="VM112", domain="b.pt") == 8
     assert read("domain_series_left_out") == 0
     name = "domain_certificate_expiry_timestamp_seconds"
     assert read(name, tenant="VM112", domain="b.pt") == ends.timestamp()
@@ -192,3 +193,15 @@ def test_no_large_table_is_read_whole_or_sorted(tenant, settings):
             if sql.startswith('SELECT "audit_domains"'):
                 assert not sorts(plan), (sql, plan)
             assert '"audit_checks"' not in sql  # 800,000 rows of 100,000 domains
+
+
+def test_without_a_portal_there_is_nothing_of_what_it_alone_knows(settings):
+    settings.METRICS_DOMAINS = 10
+    without = make.make_tenant("VM113", without_portal=True)
+    make.make_domain("a.pt", without, checks={})
+    check_counts.keep()
+    assert read("domain_score", tenant="VM113", domain="a.pt") == 6
+    assert read("domain_max_score", tenant="VM113", domain="a.pt") == 6
+    assert read("domains", tenant="VM113", status="healthy") == 1
+    assert read("checks", tenant="VM113", check="cert_le", status="ok") == 1
+    assert read("checks", tenant="VM113", check="carbonio", status="unknown") is None

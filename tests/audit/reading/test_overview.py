@@ -144,7 +144,7 @@ def test_the_numbers_are_kept_and_not_counted(django_assert_num_queries):
     with django_assert_num_queries(1):
         (found,) = counts()
     assert (
-        set(found) == {"id", "name", "groups", *COUNTED}
+        set(found) == {"id", "name", "without_portal", "groups", *COUNTED}
         and found["domains"] == found["unknown"] == 5
     )
     make.make_domain("six.pt", tenant)

@@ -164,3 +164,11 @@ def test_it_costs_the_same_whatever_the_fleet(viewer, fleet, state, tenant, monk
         assert not whole_tables(plan), (sql, plan)
         if 'FROM "audit_domains"' in sql and "ORDER BY" in sql:
             assert not sorts(plan), (sql, plan)
+
+
+def test_without_a_portal_nothing_is_missed_beside_what_is_served(viewer):
+    tenant = make.make_tenant(without_portal=True)
+    domain_with("a.pt", {"served": certificate(60), "portal": {"absent": True}}, tenant=tenant)
+    html = viewer.get(URL).content.decode()
+    assert "as it is served; this server has no portal, on purpose" in html
+    assert "what is configured is not known" not in html

@@ -225,3 +225,13 @@ def test_it_names_whom_the_customer_may_ask(client, domain):
     html = client.get(link).content.decode()
     assert "Questions? Ask support@host.test &lt;b&gt;" in html
     assert "Say that it is about cliente.pt on VM112." in html
+
+
+def test_without_a_portal_all_that_is_looked_at_is_in_order_and_the_rest_is_named(client):
+    row = make_domain(
+        "a.pt", make_tenant("VM1", without_portal=True, language="en"), checks={"carbonio": "fail"}
+    )
+    html = client.get(reverse("report", args=[token_of(ReportLink.objects.create(domain=row))]))
+    text = html.content.decode()
+    assert "Not looked at here: your mailboxes on our server, the webmail" in text
+    assert "Your mailboxes are ready" not in text and "portal" not in text.lower()

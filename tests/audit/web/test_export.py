@@ -55,3 +55,12 @@ def test_a_selection_is_posted(viewer):
 
 def test_strangers_get_none(client):
     assert client.get("/export/")["Location"].startswith("/login/")
+
+
+def test_it_says_what_is_not_measured_where_there_is_no_portal(viewer):
+    make.make_domain("a.pt", make.make_tenant("VM1", without_portal=True), checks={})
+    make.make_domain("b.pt", make.make_tenant("VM2"), checks={})
+    heading, without, other = sheet(viewer.get("/export/?view=table"))
+    score, left_out = heading.index("Score"), heading.index("Not measured here")
+    assert (without[score], without[left_out]) == ("6/6", "Carbonio, nginx virtual host")
+    assert (other[score], other[left_out]) == ("8/8", "")

@@ -172,3 +172,22 @@ def test_the_list_costs_the_same_for_many_tenants(client, django_assert_max_num_
 def test_without_a_tenant_the_list_says_how_to_begin(client):
     client.force_login(make.make_admin())
     assert "/admin/audit/tenant/add/" in client.get("/servers/").content.decode()
+
+
+def test_a_server_without_a_portal_says_so_at_once(page, tenant):
+    make.make_domain("a.pt", tenant, checks={"carbonio": "fail"})
+    judged(tenant, server_portal="fail", server_services="fail", server_mx="ok")
+    tenant.portal_url, tenant.without_portal = "", True
+    tenant.save()
+    html = page()
+    assert "Not measured here: Carbonio, nginx virtual host." in html
+    assert "The scores of its domains count to 6." in html
+    assert html.count("This server has no portal, on purpose.") == 4, "and each of the three rows"
+    assert "server_portal_problem" not in html and "things to correct" not in html
+    assert "No portal address is set." not in html
+
+
+def test_a_server_whose_address_was_forgotten_says_what_to_set(page, tenant):
+    Tenant.objects.update(portal_url="")
+    html = page()
+    assert "No portal address is set." in html and "on purpose" not in html

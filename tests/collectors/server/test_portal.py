@@ -6,8 +6,11 @@ from time import time
 import pytest
 
 from collectors.base import Cause
+from collectors.server.card import CARD
 from collectors.server.portal import MAX_DOMAINS, NOBODY
+from collectors.server.subject import Server
 from scripts.ports import Reserved
+from tests.collectors.lab import target
 from tests.collectors.portal_server import TOKEN, PortalServer
 from tests.collectors.server.card_lab import CARBONIO, NGINX, codes, judge
 
@@ -208,3 +211,14 @@ def test_a_row_whose_portal_is_told_to_wait_is_unknown():
     found, portal = ask(answers={"carbonio": answer, "nginx": answer}, domains=("a.test", "b.test"))
     assert codes(found["server_portal"]) == ["server_portal_error"]
     assert len(portal.requests) <= 2
+
+
+def test_without_a_portal_on_purpose_its_rows_are_off_and_say_why():
+    found, portal = ask(portal_url="", without_portal=True)
+    assert found == {} and portal.requests == []
+    server = Server(target(without_portal=True), ("kunde.test",))
+    assert {str(CARD[row].off(server)) for row in ROWS} == {
+        "This server has no portal, on purpose."
+    }
+    forgotten = {str(CARD[row].off(Server(target(), ("kunde.test",)))) for row in ROWS}
+    assert len(forgotten) == 1 and "without a portal" in forgotten.pop(), "what to set: one of both"

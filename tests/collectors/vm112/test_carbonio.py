@@ -123,6 +123,7 @@ def test_a_portal_in_trouble_is_unknown(check_id, answer, code):
 def test_without_a_portal_it_says_so(check_id):
     result = ask(check_id, None, portal_url="")
     assert (result.status, codes(result)) == ("unknown", ["portal_not_configured"])
+    assert "without a portal" in str(result.findings[0].fix.text), "what to set: one of both"
 
 
 def test_what_the_portal_says_is_shown_as_text():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from collectors.base import PortalFacts
 from collectors.net.circuit_breaker import PortalFault
 from collectors.net.portal_client import PortalAnswer
 from collectors.text import _
@@ -165,3 +166,21 @@ def test_a_selector_that_is_that_alias_already_is_the_hosts():
 def test_a_healthy_domain_is_not_asked_for_that_alias():
     _result, server = check_dkim({NAME: RECORD, DELEGATED: RECORD}, signs(), dkim_cname=CNAME)
     assert server.count(DELEGATED) == 0
+
+
+def test_without_a_portal_on_purpose_the_tenants_selectors_decide_whatever_one_once_said():
+    portal = Portal(AssertionError("the portal was asked"))
+    for facts in (PortalFacts(), remembers(OTHER_KEY, "old"), remembers(keys.spki(), days=30)):
+        result, _server = look(
+            "dns_dkim",
+            {"names": {NAME: {"TXT": RECORD}}},
+            target(without_portal=True, portal_facts=facts),
+            portal=portal,
+        )
+        assert (result.status, codes(result), result.evidence["portal"]) == ("ok", [], "none")
+
+
+def test_without_a_portal_and_without_a_selector_only_the_selector_is_missing():
+    zone = {"names": {"x._domainkey.kunde.test": {"TXT": RECORD}}}
+    result, _server = look("dns_dkim", zone, target(without_portal=True, tenant_dkim_selectors=()))
+    assert codes(result) == ["dkim_selector_unknown"]

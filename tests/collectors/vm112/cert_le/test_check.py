@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from collectors.base import Owner, Severity
+from collectors.base import Owner, PortalFacts, Severity
 from collectors.net.http_client import Handshake
 from collectors.standards.certificate_chains import Intermediates
 from collectors.standards.certificates import read_certificate, read_pem
@@ -57,6 +57,7 @@ def visit(
     context=None,
     url=None,
     seconds=6.0,
+    **tenant,
 ):
     """Run cert_le: `served` is a Leaf, SSH or None (port closed).
 
@@ -78,6 +79,7 @@ def visit(
             portal_url=api.url if portal is not None else "",
             portal_token=TOKEN,
             webmail_url=url or f"https://webmail.{{domain}}:{server.port}/",
+            **tenant,
         )
         result, dns = look(
             "cert_le",
@@ -681,3 +683,24 @@ def test_a_wrong_certificate_costs_one_handshake_more_than_a_good_one(tmp_path, 
     assert code in got.codes
     most = 3 if len(got.codes) > 1 and "cert_name_mismatch" in got.codes else 2
     assert len(got.server.names) <= most
+
+
+# -- a tenant without a portal, on purpose
+
+
+@pytest.mark.parametrize(
+    ("make", "codes"), [(lambda: le(), []), (lambda: le(start=-95, end=-5), ["cert_expired"])]
+)
+def test_without_a_portal_what_is_served_is_judged_and_nothing_is_missed(tmp_path, make, codes):
+    leaf = make()
+    last = PortalFacts(certificate=le().pem, certificate_at=now())
+    for facts in (PortalFacts(), last):  # what a portal said that is no more is held against nobody
+        got = visit(tmp_path, leaf, portal=None, without_portal=True, portal_facts=facts)
+        assert (got.status, got.codes) == ("fail" if codes else "ok", codes)
+        assert got.evidence["judged"] == "served" and got.evidence["portal"] == {"absent": True}
+        assert got.result.facts == {}
+
+
+def test_without_a_portal_and_with_nothing_served_it_is_unknown_for_that_alone(tmp_path):
+    got = visit(tmp_path, None, portal=None, without_portal=True)
+    assert (got.status, got.codes) == ("unknown", ["cert_unreachable"])
