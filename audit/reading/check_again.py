@@ -156,6 +156,7 @@ def _state(state: State) -> str:
         State.UNREACHABLE: _("cannot be reached from here"),
         State.NOT_PUBLIC: _("was not asked: its address is not public"),
         State.NO_ADDRESS: _("has no address"),
+        State.NOT_FOUND: _("has no address that could be found out"),
         State.NOT_ASKED: _("was not asked this time"),
         State.ANSWERED: _("answers"),
     }[state]

@@ -58,7 +58,7 @@ def _look(row: AuditDomain) -> int:
         try:
             if wait := ServersAsked.objects.claim(row):
                 return wait
-            _ask(row, SECONDS - (time.monotonic() - began))
+            _ask(row, began + SECONDS)
         finally:
             _turn.release()
     finally:
@@ -66,7 +66,7 @@ def _look(row: AuditDomain) -> int:
     return 0
 
 
-def _ask(row: AuditDomain, seconds: float) -> None:
+def _ask(row: AuditDomain, ends: float) -> None:
     run, _already = request_run(
         tenant=row.tenant,
         domains=AuditDomain.objects.filter(pk=row.pk),
@@ -79,7 +79,8 @@ def _ask(row: AuditDomain, seconds: float) -> None:
     records = [record for step in steps_of(row) for record in step.records]
     # without a record to look for, it is told at least which of them answer
     questions = [question(record) for record in records] or [(row.domain, "MX")]
-    answers = asyncio.run(ask(row.domain, questions, config=net_config(), seconds=seconds))
+    left = max(0.5, ends - time.monotonic())  # the database may have been busy
+    answers = asyncio.run(ask(row.domain, questions, config=net_config(), seconds=left))
     asked.update(answers=answers.to_json())
 
 

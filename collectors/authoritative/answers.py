@@ -19,7 +19,8 @@ class State(StrEnum):
     UNREADABLE = "unreadable"
     UNREACHABLE = "unreachable"  # no way there, or nobody listens
     NOT_PUBLIC = "not_public"  # its address is inside some network: never asked
-    NO_ADDRESS = "no_address"  # its name has none, or none that could be had
+    NO_ADDRESS = "no_address"  # its name has none
+    NOT_FOUND = "not_found"  # the address of its name could not be had
     NOT_ASKED = "not_asked"  # the bounds of one look were reached before it
 
 

@@ -83,8 +83,10 @@ class Finder:
         shown = clean(name, 255)
         try:
             addresses = glue or await self._addresses(name)
+        except Spent:
+            return Server(shown, state=State.NOT_ASKED)
         except BadTry:
-            addresses = []
+            return Server(shown, state=State.NOT_FOUND)
         for address in addresses:
             if not self._reachable(address):
                 return Server(shown, address, State.NOT_PUBLIC)

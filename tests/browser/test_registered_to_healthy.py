@@ -21,6 +21,7 @@ from mock_tenant.zone import Zone
 from scripts.ports import Reserved
 from tests.audit.draining import close_loop, drain_due
 from tests.audit.factories import make_operator
+from tests.browser.test_looks import violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 NAME, NS1, NS2 = "dentista-faro.pt", "127.0.0.11", "127.0.0.12"
@@ -127,6 +128,11 @@ def test_from_an_event_to_eight_of_eight(new_page, live_server, world):
         ["ns1 has it", "ns2 not yet, it has no such record"]
     )
     expect(spf.locator(".servers")).to_have_class("servers is-some")
+    assert page.evaluate("document.activeElement.textContent") == "Check again"
+    assert violations(page) == []
+    page.set_viewport_size({"width": 320, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.set_viewport_size({"width": 1400, "height": 900})
 
     page.get_by_role("button", name="Check again").click()
     expect(page.get_by_text("You can check again in")).to_be_visible()

@@ -1,5 +1,6 @@
 """*Check again*: what it asks for, what it says, and how often it may be asked."""
 
+import json
 import time
 from datetime import timedelta
 from ipaddress import ip_network
@@ -20,6 +21,7 @@ from audit.web import check_again
 from audit.web.report_links import token_of
 from collectors.base import Action, DnsRecord, Fix
 from collectors.text import _
+from mock_tenant.zone import Zone
 from tests.audit.factories import audit, make_domain, make_operator, make_result, make_tenant
 from tests.collectors.authoritative.name_servers import Internet, delegated
 
@@ -105,6 +107,27 @@ def test_a_server_that_is_silent_is_never_taken_for_one_that_is_right(link, inte
         "cannot be reached from here",
     )
     assert [r.state for r in again.records.values()] == ["some"] and again.right == 0
+
+
+def test_what_a_server_says_is_text_and_bounded(link, internet):
+    evil = "v=spf1 <script>alert(1)</script>\u202e"
+    long = "v=spf1 " + "a:x.test " * 200
+    texts = [{"hex": evil.encode().hex()}, long]
+    internet.servers[TWO].zone = Zone({"names": {DOMAIN: {"TXT": texts}}})
+    Client().post(path_of(link))
+    html = Client().get(report_of(link)).content.decode()
+    assert "&lt;script&gt;" in html and "<script>alert" not in html and "\u202e" not in html
+    assert long[:290] in html and long[:320] not in html
+
+
+def test_of_many_records_few_are_kept_and_shown(link, internet):
+    texts = [f"v=spf1 {n} " + "x" * 3000 for n in range(100)]
+    internet.servers[TWO].zone = Zone({"names": {DOMAIN: {"TXT": texts}}})
+    internet.servers[ONE].zone = Zone({"names": {DOMAIN: {"TXT": texts[:15]}}})
+    Client().post(path_of(link))
+    assert len(json.dumps(ServersAsked.objects.get().answers)) < 100_000
+    [record] = seen(link.domain)[1].records.values()
+    assert [len(line.values) for line in record.lines] == [3, 0], "one does not fit into 64 KB"
 
 
 def test_a_second_time_at_once_is_refused_with_the_seconds(link, internet):

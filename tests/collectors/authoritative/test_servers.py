@@ -8,8 +8,11 @@ import dns.message
 import dns.rdatatype
 import dns.rrset
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collectors.authoritative import Answers, State, Trouble
+from mock_tenant.zone import ACTIONS
 from tests.collectors.authoritative.name_servers import Internet, delegated, reply
 
 DOMAIN = "kunde.test"
@@ -241,6 +244,26 @@ def test_six_of_them_and_ten_questions_cost_eight_seconds_and_forty_queries_at_m
         assert time.monotonic() - began < 8
     assert net.count <= 40 and answers.queries == net.count
     assert not any(s.records for s in answers.said), "and nothing is taken for an answer"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_no_mixture_of_servers_costs_more_than_forty_queries(data):
+    """Case 282: every number is counted by the servers, whatever each of them does."""
+    actions = st.sampled_from(sorted(ACTIONS - {"tcp_hang", "tcp_slow"}))
+    hosts = {f"ns{n}": f"127.0.0.{40 + n}" for n in range(6)}
+    parent = "127.0.0.20"
+    resolver = delegated(DOMAIN, **hosts)
+    resolver["names"] |= {"test": {"NS": ["a.nic.test"]}, "a.nic.test": {"A": [parent]}}
+    resolver["rules"] = [{"sequence": data.draw(st.lists(actions, min_size=1, max_size=4))}]
+    zones = {
+        host: {**NEW, "rules": [{"sequence": data.draw(st.lists(actions, min_size=1, max_size=3))}]}
+        for host in (parent, *hosts.values())
+    }
+    with pytest.MonkeyPatch.context() as patch, Internet(resolver, zones) as net:
+        patch.setattr("collectors.authoritative.budget.TRY_SECONDS", 0.05)
+        answers = net.look(DOMAIN, data.draw(st.sampled_from([MANY, [MX], [MX, SPF, DMARC]])))
+        assert net.count <= answers.queries <= 40
 
 
 def test_of_hundreds_of_servers_six_are_asked_the_same_ones_each_time():
