@@ -12,7 +12,8 @@ from audit.models import PortalSync, target_of
 from audit.queue.claim_owner import owner_name
 from audit.queue.db_retry import retry_on_db_error
 from audit.queue.process import AuditProcess
-from audit.results.portal_domains import Listed, record
+from audit.results.portal_domains import Listed, record, register
+from audit.results.trail import Actor
 from collectors.base import Fault, Target
 from collectors.net.session import NetworkClients
 
@@ -38,9 +39,12 @@ def compare_due(process: AuditProcess, *, seconds: float = SECONDS) -> int:
                 if isinstance(said, BaseException) and not isinstance(said, Fault):
                     raise said
                 listed = Listed.of(said) if isinstance(said, list) else said
-                retry_on_db_error(
+                state = retry_on_db_error(
                     process.loop, record, sync.pk, listed, owner=owner, asked_at=begun_at
                 )
+                if state == PortalSync.State.COMPARED and sync.tenant.sync == "register":
+                    who = Actor.sync(sync.tenant.name)
+                    retry_on_db_error(process.loop, register, sync.tenant, None, who=who)
             except Exception:  # of one tenant: its next turn is in an hour
                 log.exception("the domains of %s can't be compared", sync.tenant.name)
     return asked

@@ -85,8 +85,9 @@ def _locked(tenant_id: int, *, owner: str | None = None) -> PortalSync | None:
 def _compare(sync: PortalSync, listed: Listed) -> None:
     """Have the rows say how the list differs from ours, if it is believed."""
     tenant = sync.tenant
-    ours = dict(AuditDomain.objects.filter(tenant=tenant).values_list("domain", "created_at"))
+    # in this order: what somebody removes between the two is left so by its own row, which stays
     kept = dict(PortalDomain.objects.filter(tenant=tenant).values_list("domain", "kind"))
+    ours = dict(AuditDomain.objects.filter(tenant=tenant).values_list("domain", "created_at"))
     assert sync.asked_at
     young = sync.asked_at - NEW
     lost = {name for name, at in ours.items() if name not in listed.names and at < young}
@@ -102,13 +103,10 @@ def _compare(sync: PortalSync, listed: Listed) -> None:
         for name, kind in sorted(wanted.items())
         if kept.get(name) != kind
     ]
-    PortalDomain.objects.bulk_create(new, batch_size=PART)
+    PortalDomain.objects.bulk_create(new, batch_size=PART, ignore_conflicts=True)
     sync.state, sync.compared_at = State.COMPARED, now
     sync.listed, sync.passed_over = len(listed.names), listed.passed_over
     sync.doubted = sync.believed = 0
-    if tenant.sync == "register":
-        waiting = PortalDomain.objects.filter(tenant=tenant, kind=Kind.PROPOSED, ignored_at=None)
-        _register(tenant, list(waiting.values_list("domain", flat=True)), Actor.sync(tenant.name))
 
 
 def _is_doubtful(sync: PortalSync, lost: int, had: int) -> bool:
@@ -137,35 +135,41 @@ def _delete(tenant: Tenant, names: Sequence[str]) -> None:
 
 def register(tenant: Tenant, rows: Iterable[int] | None, *, who: Actor) -> tuple[int, int]:
     """Register what the portal lists and we lack, as far as the quota allows, and have it audited
-    at once; `(registered, left)`. `rows`: ids of differences; None: all that are open."""
-    with transaction.atomic():
-        _locked(tenant.pk)
-        open_ = PortalDomain.objects.open(Kind.PROPOSED).filter(tenant=tenant)
-        if rows is not None:
-            open_ = open_.filter(pk__in=list(rows))
-        return _register(tenant, list(open_.values_list("domain", flat=True)), who)
+    at once; `(registered, left)`. `rows`: ids of differences; None: all that are open.
+
+    In portions, each a transaction: whoever else writes need not wait for thousands.
+    """
+    ids = None if rows is None else list(rows)
+    done = 0
+    while True:
+        registered, left = _register(tenant, ids, who)
+        done += registered
+        if not (registered and left):
+            return done, left
 
 
-def _register(tenant: Tenant, names: Sequence[str], who: Actor) -> tuple[int, int]:
-    """Within a transaction that holds the tenant's row of PortalSync."""
-    room = max(0, tenant.quota - AuditDomain.objects.filter(tenant=tenant).count())
-    wanted, left = names[:room], len(names) - len(names[:room])
+@transaction.atomic
+def _register(tenant: Tenant, rows: Sequence[int] | None, who: Actor) -> tuple[int, int]:
+    """The first of them: `(registered, left)`."""
+    _locked(tenant.pk)
+    open_ = PortalDomain.objects.open(Kind.PROPOSED).filter(tenant=tenant)
+    if rows is not None:
+        open_ = open_.filter(pk__in=rows)
+    room = tenant.quota - AuditDomain.objects.filter(tenant=tenant).count()
+    wanted = list(open_.values_list("domain", flat=True)[: max(0, min(room, PART))])
+    left = open_.count() - len(wanted)
     if not wanted:
         return 0, left
     source = AuditDomain.Source.ONBOARDING
     new = [AuditDomain(tenant=tenant, domain=name, source=source) for name in wanted]
-    AuditDomain.objects.bulk_create(new, batch_size=PART, ignore_conflicts=True)
-    ids: list[int] = []
-    for start in range(0, len(wanted), PART):
-        found = AuditDomain.objects.filter(tenant=tenant, domain__in=wanted[start : start + PART])
-        trail.note(who, found, trail.REGISTERED, flag=trail.ADDITION)
-        ids += [domain.pk for domain in found]
-    said = trail.names_of(wanted)
-    trail.note(who, [tenant], trail.REGISTERED_MANY, said)
+    AuditDomain.objects.bulk_create(new, ignore_conflicts=True)
+    found = AuditDomain.objects.filter(tenant=tenant, domain__in=wanted)
+    trail.note(who, found, trail.REGISTERED, flag=trail.ADDITION)
+    trail.note(who, [tenant], trail.REGISTERED_MANY, trail.names_of(wanted))
     _delete(tenant, wanted)
     AuditRun.objects.get_or_create_run(
         tenant=tenant,
-        domains=AuditDomain.objects.filter(tenant=tenant, pk__in=ids),
+        domains=found,
         trigger=AuditRun.Trigger.ONBOARDING,
         by=who.user.get_username() if who.user else who.name,
         scope=wanted[0] if len(wanted) == 1 else f"?{_digest(wanted)}",

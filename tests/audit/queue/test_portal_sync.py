@@ -233,6 +233,15 @@ def test_one_tenant_that_breaks_stops_nobody(portal, monkeypatch, caplog):
     assert "VM113" in caplog.text
 
 
+def test_where_the_tenant_wants_it_they_are_registered_and_audited_at_once(portal, bells):
+    tenant_of(portal, "b.test", sync="register")
+    compare()
+    new = AuditDomain.objects.get(domain="a.test")
+    assert (new.source, new.requested_at is not None) == ("onboarding", True)
+    assert "drain" in bells
+    assert differences() == {}
+
+
 def test_the_tick_rings_for_what_is_due_once_an_hour(portal, bells):
     tenant_of(portal, "b.test")
     tasks.tick()

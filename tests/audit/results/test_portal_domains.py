@@ -39,7 +39,10 @@ def say(tenant, *names):
     """The portal lists these; the state that this leads to."""
     PortalSync.objects.update(next_at=timezone.now(), claimed_until=None)
     (claimed,) = PortalSync.objects.claim("me", 1)
-    return record(claimed.pk, Listed.of(names), owner="me", asked_at=timezone.now())
+    state = record(claimed.pk, Listed.of(names), owner="me", asked_at=timezone.now())
+    if state == "compared" and tenant.sync == "register":  # as audit.queue.portal_sync does
+        portal_domains.register(tenant, None, who=Actor.sync(tenant.name))
+    return state
 
 
 def differences(kind=None):
@@ -236,6 +239,16 @@ def test_a_person_registers_some_or_all(tenant, who):
     assert portal_domains.register(tenant, None, who=who) == (3, 1)
     assert differences() == {"a4.test": "proposed"}
     assert {entry.user.username for entry in LogEntry.objects.all()} == {"ana"}
+
+
+def test_many_are_registered_in_portions(tenant, monkeypatch, bells):
+    monkeypatch.setattr(portal_domains, "PART", 3)
+    tenant.sync, tenant.quota = "register", 7
+    tenant.save()
+    say(tenant, *some(9))
+    assert len(registered()) == 7
+    assert sorted(AuditRun.objects.values_list("domains", flat=True)) == [1, 3, 3]
+    assert set(differences()) == {"a7.test", "a8.test"}
 
 
 def test_nobody_registers_what_is_another_tenants_or_another_kind(tenant, who):
