@@ -99,7 +99,7 @@ def make_report_link(request, response: HttpResponse, tenant_id: int):
     with transaction.atomic():
         trail.note(request.auth.actor, [row], trail.REPORT)
         [link] = ReportLink.objects.make([row], by=request.auth.user)
-    link.url = request.build_absolute_uri(link.get_absolute_url())
+    link.url = request.build_absolute_uri(link.get_absolute_url())  # type: ignore[attr-defined]
     response["Cache-Control"] = "no-store"
     return Status(201, link)
 

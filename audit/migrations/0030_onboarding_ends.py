@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
         migrations.RunPython(grant, migrations.RunPython.noop),
         migrations.AddIndex(
             model_name="auditdomain",
-            index=models.Index(condition=models.Q(("known", False), ("onboarding", True)), fields=["created_at", "id", "tenant", "enabled"], name="audit_domain_onboarding"),
+            index=models.Index(condition=models.Q(("known", False), ("onboarding", True)), fields=["created_at", "id", "tenant", "enabled", "severity", "covered"], name="audit_domain_onboarding"),
         ),
         migrations.AddIndex(
             model_name="auditdomain",

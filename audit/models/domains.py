@@ -525,7 +525,7 @@ class AuditDomain(models.Model):
             ),
             # the board of the onboarding: the oldest first, and the newest that are done
             models.Index(
-                fields=["created_at", "id", "tenant", "enabled"],
+                fields=["created_at", "id", "tenant", "enabled", "severity", "covered"],
                 condition=models.Q(**GROUPS["onboarding"]),
                 name="audit_domain_onboarding",
             ),

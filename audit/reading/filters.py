@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThan
@@ -128,8 +129,17 @@ def _touched_by(incident: int) -> Q:
     return Q(pk__in=few) if len(few) <= FEW else Q(Exists(members.filter(domain=OuterRef("pk"))))
 
 
+def standing_apart() -> Q:
+    """The condition of being new and set up just now, see `triage.in_grace`: what is wrong with it
+    is nobody's alarm yet."""
+    since = timezone.now() - timedelta(days=settings.AUDIT_GRACE_DAYS)
+    return Q(**GROUPS["onboarding"], covered=False, created_at__gt=since, severity__lt=HEALTHY)
+
+
 def _unfolded(fold: str) -> Q:
     """Without what is folded. Few are looked up; of many, the first in any order come soon."""
+    if fold == "new":
+        return ~standing_apart()
     own = Q(covered=False) | Q(known=True)
     if fold == "none":
         return Q()
@@ -260,9 +270,9 @@ FILTERS = {
     "fold": Filter(
         gettext_lazy("Folded"),
         "`covered`: without the domains that follow from a shared cause; `healthy`: without the "
-        "healthy ones either.",
+        "healthy ones either; `new`: without those whose grace (AUDIT_GRACE_DAYS) has not ended.",
         condition=_unfolded,
-        values=("none", "covered", "healthy"),
+        values=("none", "covered", "healthy", "new"),
     ),
     "sort": Filter(
         gettext_lazy("Order"),

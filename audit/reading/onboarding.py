@@ -61,8 +61,8 @@ class Asked:
 
 
 class Row(TypedDict):
-    """One domain on the board. `missing`, `unmeasured`: ids of core checks; `since`: when whoever
-    must act began to be waited for."""
+    """One domain on the board. `missing`, `unmeasured`: ids of core checks; `since`: when
+    whoever must act began to be waited for; `for_customer`: something is theirs to change."""
 
     id: int
     tenant_id: int
@@ -70,6 +70,7 @@ class Row(TypedDict):
     unicode: str
     stage: str
     waits: str
+    for_customer: bool
     since: datetime
     missing: list[str]
     unmeasured: list[str]
@@ -163,9 +164,9 @@ def months(domains: Domains, tenant: int | None = None) -> list[Month]:
 
 def of_domain(row: AuditDomain) -> dict[str, Any]:
     """A domain's part in the onboarding, for its scorecard, and the links to its report, the newest
-    first. One query."""
+    first. One query, none where the row says that there is no link (`has_links`)."""
     links = ReportLink.objects.filter(domain=row).select_related("created_by").order_by("-pk")
-    found = list(links[:LINKS])
+    found = list(links[:LINKS]) if getattr(row, "has_links", True) else []
     taken_out = not row.onboarding and row.onboarded_at is None and row.first_healthy_at is None
     return {
         "report_links": found,
@@ -248,6 +249,7 @@ def _row(
         "unicode": row.unicode,
         "stage": stage,
         "waits": waits,
+        "for_customer": row.needs_customer,
         "since": _since(row, waits, checks, link),
         "missing": missing_of(checks),
         "unmeasured": [c for c in core_checks() if c in checks and _is_unknown(checks[c])],

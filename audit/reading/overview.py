@@ -29,12 +29,22 @@ from audit.models import (
     WorkerHeartbeat,
     stale_before,
 )
-from audit.models.domains import AuditDomainQuerySet
-from audit.reading.filters import KEPT_GROUPS, ORDERS, STATUSES, Domains, Filters, new_since, select
+from audit.models.domains import AuditDomainQuerySet, DomainStatus
+from audit.reading.filters import (
+    KEPT_GROUPS,
+    ORDERS,
+    STATUSES,
+    Domains,
+    Filters,
+    new_since,
+    select,
+    standing_apart,
+)
 from audit.reading.incidents import causes_of
 from audit.reading.paging import turn
 from audit.reading.reason import CheckRow, reason_of
 from audit.results.shapes import Card, Counts, Overview, ShownWaiver, TenantCounts, WorkerState
+from audit.results.triage import in_grace
 from collectors.base import Status
 from collectors.registry import core_checks
 
@@ -116,6 +126,12 @@ def hosts(tenants: QuerySet[Tenant]) -> dict[int, Host]:
     return {row.pk: Host(row.name, row.is_without_portal) for row in rows}
 
 
+def stands_apart(domain: AuditDomain) -> bool:
+    """Whether it is new and being set up: on the pages it is in onboarding, whatever its status."""
+    is_wrong = domain.status != DomainStatus.HEALTHY and not (domain.known or domain.covered)
+    return is_wrong and in_grace(domain, timezone.now())
+
+
 def waivers_of(domains: Iterable[int]) -> dict[int, list[ShownWaiver]]:
     """{domain id: its waivers that are in force}; one query, none without a domain."""
     found: dict[int, list[ShownWaiver]] = {}
@@ -176,9 +192,23 @@ def card(
         "is_known": domain.known,
         "trouble_at": domain.trouble_at,
         "onboarding": domain.onboarding,
+        "in_grace": stands_apart(domain),
         "certificate_ends": domain.certificate_ends_at,
         "lost": lost,
     }
+
+
+def new_domains(tenant: int | None = None) -> dict[int, dict[str, int]]:
+    """{tenant id: {status: how many domains}} of those that stand apart; one query, by an index of
+    those in onboarding."""
+    rows = AuditDomain.objects.filter(standing_apart(), enabled=True).order_by()
+    if tenant is not None:
+        rows = rows.filter(tenant=tenant)
+    found: dict[int, dict[str, int]] = {}
+    counted = rows.values("tenant", "severity").annotate(n=Count("pk"))
+    for pk, severity, n in counted.values_list("tenant", "severity", "n"):
+        found.setdefault(pk, {})[str(list(DomainStatus)[severity])] = n
+    return found
 
 
 def worker(domains: AuditDomainQuerySet) -> WorkerState:

@@ -45,6 +45,8 @@ def of_domain(domain: AuditDomain, only: Collection[str] | None = None) -> Score
 
 def is_lost(domain: AuditDomain) -> bool:
     """Whether its server had it and no longer lists it."""
+    if (known := getattr(domain, "is_lost", None)) is not None:  # whoever read the row has looked
+        return known
     lost = PortalDomain.objects.said(PortalDomain.Kind.LOST)
     return lost.filter(tenant=domain.tenant_id, domain=domain.domain).exists()
 

@@ -128,7 +128,8 @@ class ShownWaiver(TypedDict):
 class Card(TypedDict):
     """A domain on the overview. `checks`: those that count there, of all without
     `not_measured_here`; `known`: the checks' statuses as last known, without unknown;
-    `follows`: the shared cause that all of its trouble comes from, in words; `waivers`: in force.
+    `follows`: the shared cause that all of its trouble comes from, in words; `waivers`: in force;
+    `in_grace`: it is new, and on the pages in onboarding whatever its status.
     """
 
     id: int
@@ -153,6 +154,7 @@ class Card(TypedDict):
     is_known: bool
     trouble_at: datetime | None
     onboarding: bool
+    in_grace: bool
     certificate_ends: datetime | None
     lost: bool  # its server no longer lists it
 

@@ -236,7 +236,9 @@ def word(status: str) -> str:
 
 @register.filter
 def state(status: str) -> str:
-    """A domain's status in words."""
+    """A domain's status in words; `onboarding`: of one that is new."""
+    if status == "onboarding":
+        return _("onboarding")
     return str(dict(DomainStatus.choices).get(str(status), status))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -17,7 +18,7 @@ from audit.models.domains import AuditDomainQuerySet, DomainStatus
 from audit.reading import trend
 from audit.reading.filters import FILTERS, NEW, Filters, select
 from audit.reading.incidents import open_shared
-from audit.reading.overview import overview
+from audit.reading.overview import new_domains, overview
 from audit.reading.paging import CursorError
 from audit.reading.reason import sentence, short_name
 from audit.reading.scorecard import not_here
@@ -37,12 +38,14 @@ from audit.web.query import (
     query_of,
     view_of,
 )
+from audit.web.query import NEW as NEW_FOLD
 from collectors.base import Status
 from collectors.names import is_mixed_script
 from collectors.registry import CHECKS, core_checks
 
 SOON_DAYS = 10  # of a certificate: its automatic renewal has failed for long
 COUNTED = 1_000  # domains that match a check or a text
+ONBOARDING = "onboarding"  # the group, and what new domains look like
 BAR = [DomainStatus.CRITICAL, DomainStatus.WARNING, DomainStatus.UNKNOWN, DomainStatus.HEALTHY]
 
 
@@ -81,6 +84,7 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
     query, here = place.query(), place.query(cursor=cursor, page=page)
     if not data["previous_cursor"]:
         page = 1
+    _set_apart(data)
     counts = _counts(data, filters.get("tenant"))
     matches, exact = _matches(domains, counts, filters, data, first=not data["previous_cursor"])
     lines = trend.scores({card["id"]: card["known"] for card in data["cards"]})
@@ -292,6 +296,16 @@ def _counts(data: Overview, tenant: int | str | None) -> Mapping[str, Any]:
     return next((t for t in data["tenants"] if t["id"] == tenant), nothing)  # type: ignore[arg-type]
 
 
+def _set_apart(data: Overview) -> None:
+    """Count new domains in no status: they stand under onboarding until their grace ends."""
+    some = settings.AUDIT_GRACE_DAYS and any(t["groups"][ONBOARDING] for t in data["tenants"])
+    apart = new_domains() if some else {}
+    for tenant in data["tenants"]:
+        for status, n in apart.get(tenant["id"], {}).items():
+            tenant[status] -= n  # type: ignore[literal-required] # a status
+            data["summary"][status] -= n  # type: ignore[literal-required] # a status
+
+
 def _strip(counts: Mapping[str, Any], place: Place) -> list[dict[str, Any]]:
     items = []
     for status in [*map(str, BAR), "stale"]:
@@ -306,22 +320,27 @@ def _strip(counts: Mapping[str, Any], place: Place) -> list[dict[str, Any]]:
                     "url": place.url(status="" if active else status, fold=""),
                 }
             )
+    if n := _apart(counts):
+        active = place.filters.get("group") == ONBOARDING
+        url = place.url(status="", fold="", group="" if active else ONBOARDING)
+        word = _("in onboarding")
+        items.append({"status": ONBOARDING, "n": n, "word": word, "active": active, "url": url})
     return items
+
+
+def _apart(counts: Mapping[str, Any]) -> int:
+    """How many stand in no status, as they are new."""
+    return counts["domains"] - sum(counts[status] for status in BAR)
 
 
 def _bar(counts: Mapping[str, Any]) -> list[dict[str, str]]:
     """The proportion of each status as SVG lengths."""
     total, at, parts = counts["domains"], 0, []
-    for status in BAR:
-        if counts[status]:
-            parts.append(
-                {
-                    "status": str(status),
-                    "x": f"{100 * at / total:.3f}%",
-                    "width": f"{100 * counts[status] / total:.3f}%",
-                }
-            )
-            at += counts[status]
+    for status, n in [*((str(s), counts[s]) for s in BAR), (ONBOARDING, _apart(counts))]:
+        if n:
+            x, width = f"{100 * at / total:.3f}%", f"{100 * n / total:.3f}%"
+            parts.append({"status": status, "x": x, "width": width})
+            at += n
     return parts
 
 
@@ -339,6 +358,8 @@ def _matches(
     if first and not data["next_cursor"]:
         return len(data["cards"]), True
     narrowing = filters.but(tenant=None, sort="")
+    if narrowing.keys() == {"status", "fold"} and narrowing["fold"] == NEW_FOLD:
+        return counts[str(narrowing["status"])], True
     if len(narrowing) > 1 or not narrowing.keys() <= {"status", "group", "fold"}:
         found = select(domains, filters).count_up_to(COUNTED + 1)
         return min(found, COUNTED), found <= COUNTED
@@ -354,6 +375,7 @@ def _card(card: Card, query: str, line: list[Point] | None) -> dict[str, Any]:
     unknown = sum(s == Status.UNKNOWN for s in card["checks"].values())
     trouble, ends = card["trouble_at"], card["certificate_ends"]
     return card | {
+        "look": ONBOARDING if card["in_grace"] else card["status"],
         "url": domain_url("scorecard", card) + query,
         "panel_url": domain_url("panel", card) + query,
         "mixed": is_mixed_script(card["domain"]),

@@ -11,6 +11,7 @@ PAGE, MAX_PAGE = 60, 200
 CARDS, TABLE = VIEWS = ("cards", "table")
 MAX_ID = 2**63 - 1
 LONGEST = 253  # characters of a text that is looked for
+ALARMS, NEW = ("critical", "warning", "unknown"), "new"
 FOLDS = {CARDS: "covered", TABLE: "healthy"}  # what a view leaves out of a list of all
 _YEAR = 365 * 86400
 
@@ -20,8 +21,10 @@ def filters_of(params: QueryDict, view: str | None = None) -> Filters:
     view (`view`, else the one that the query string says) folds.
     """
     chosen = Filters(**{name: _read(f, params.get(name, "")) for name, f in FILTERS.items()})
-    if narrows(chosen) or "fold" in chosen:
+    if "fold" in chosen:
         return chosen
+    if narrows(chosen):  # new domains stand under onboarding, and under no status
+        return chosen.but(fold=NEW) if chosen.get("status") in ALARMS else chosen
     return chosen.but(fold=FOLDS.get(view or params.get("view", ""), FOLDS[CARDS]))
 
 
@@ -32,7 +35,7 @@ def narrows(filters: Filters) -> bool:
 
 def unfolded(filters: Filters) -> Filters:
     """The filters without what a view folds by itself: all that is meant by `all`."""
-    return filters.but(fold="")
+    return filters if filters.get("fold") == NEW else filters.but(fold="")
 
 
 def view_of(request: HttpRequest) -> str:
@@ -82,6 +85,8 @@ def query_of(
     values = {name: filters[name] for name in FILTERS if name in filters}
     if not narrows(filters) and values.get("fold") == FOLDS.get(view or "", FOLDS[CARDS]):
         del values["fold"]  # it goes without saying
+    if values.get("fold") == NEW and values.get("status") in ALARMS:
+        del values["fold"]  # as above
     more = {
         "view": view if view == TABLE else None,
         "cursor": cursor,

@@ -16,7 +16,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from django_htmx.http import trigger_client_event
 
-from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition, Waiver
+from audit.models import (
+    AuditCheck,
+    AuditDomain,
+    AuditRun,
+    CheckTransition,
+    PortalDomain,
+    ReportLink,
+    Waiver,
+)
 from audit.reading import causes, changes, onboarding, overview, trail, trend
 from audit.reading import scorecard as scorecards
 from audit.reading.overview import waivers_of
@@ -166,7 +174,11 @@ def find(tenant_id: int, domain: str) -> AuditDomain:
     except DomainError:
         raise Http404 from None
     waived = Waiver.objects.filter(domain=OuterRef("pk"), ended_at=None)
-    rows = AuditDomain.objects.select_related("tenant").annotate(is_waived=Exists(waived))
+    rows = AuditDomain.objects.select_related("tenant").annotate(
+        is_waived=Exists(waived),
+        is_lost=PortalDomain.objects.lost(),
+        has_links=Exists(ReportLink.objects.filter(domain=OuterRef("pk"))),
+    )
     rows = rows.defer("tenant__portal_token", "tenant__webhook_secret")
     row = rows.filter(tenant_id=tenant_id, domain=name).first() if tenant_id <= MAX_ID else None
     if row is None:
@@ -232,6 +244,7 @@ def _context(
     return {
         "domain": row,
         "card": card,
+        "look": "onboarding" if overview.stands_apart(row) else card["status"],
         "checks": [shown(check) for check in card["checks"]],
         "advisory": [shown(check) for check in card["advisory"]],
         "not_here": scorecards.not_here(card["not_measured_here"]),
