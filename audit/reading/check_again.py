@@ -46,11 +46,12 @@ class RecordSeen:
 @dataclass(frozen=True)
 class CheckedAgain:
     """The newest look. `is_open`: the audit that was asked for with it is not in yet, and the page
-    may wait for it. `records`: by the key of a record of the report. `servers`: where there is
-    none, whether each name server answers."""
+    may wait for it; `is_late`: it waits no more. `records`: by the key of a record of the report.
+    `servers`: where there is none, whether each name server answers."""
 
     asked_at: datetime
     is_open: bool
+    is_late: bool
     trouble: str
     servers: tuple[str, ...]
     of_all: str
@@ -90,6 +91,7 @@ def checked_again(row: AuditDomain, records: Sequence[Record]) -> CheckedAgain |
     return CheckedAgain(
         asked_at=asked.asked_at,
         is_open=waits and now - asked.asked_at < FOLLOWED,
+        is_late=waits and now - asked.asked_at >= FOLLOWED,
         trouble=_trouble(answers),
         servers=() if found else tuple(_lines(answers, names)),
         of_all=_of_all(answers),

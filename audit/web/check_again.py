@@ -42,6 +42,7 @@ def check_again(request: PageRequest, token: str) -> HttpResponse:
     if wait := limit.hit(peer(request)):
         return _too_soon(request, link, token, wait)
     if wait := _look(link.domain):
+        limit.give_back(peer(request))  # looks count
         return _too_soon(request, link, token, wait)
     links.note_checked(link, request)
     return private(redirect("report", token))

@@ -226,6 +226,8 @@ def test_others_who_ask_meanwhile_are_told_to_wait_and_hold_no_thread(link, inte
         answer = Client().post(path_of(link))
         assert (answer.status_code, answer["Retry-After"]) == (429, "10")
         assert not ServersAsked.objects.exists(), "nobody's turn was used up"
+        for _n in range(9):
+            assert Client().post(path_of(link))["Retry-After"] == "10"
     finally:
         check_again._turn.release()
     assert Client().post(path_of(link)).status_code == 302
@@ -246,7 +248,9 @@ def test_a_zone_that_answers_nothing_holds_a_thread_for_eight_seconds_at_most(li
 def test_what_was_seen_is_of_use_for_minutes(link, internet):
     Client().post(path_of(link))
     ServersAsked.objects.update(asked_at=timezone.now() - timedelta(minutes=4))
-    assert not seen(link.domain)[1].is_open, "the page does not wait for ever"
+    again = seen(link.domain)[1]
+    assert again.is_late and not again.is_open, "the page does not wait for ever"
+    assert "takes longer than usual" in Client().get(report_of(link)).content.decode()
     ServersAsked.objects.update(asked_at=timezone.now() - timedelta(minutes=16))
     assert checked_again(link.domain, []) is None
 
