@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 
 from audit.models.domains import AuditDomain
 from audit.models.runs import AuditRun
-from collectors.authoritative import Answers
 
 EVERY = timedelta(seconds=20)  # how often one domain's servers are asked
 
@@ -57,12 +56,3 @@ class ServersAsked(models.Model):
 
     def __str__(self) -> str:
         return f"{self.domain} {self.asked_at:%Y-%m-%d %H:%M}"
-
-    def read(self) -> Answers | None:
-        """What they said; None while they are asked, or where another version kept it."""
-        if self.answers is None:
-            return None
-        try:
-            return Answers.from_json(self.answers)
-        except (KeyError, TypeError, ValueError):
-            return None

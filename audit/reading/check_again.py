@@ -84,7 +84,7 @@ def checked_again(row: AuditDomain, records: Sequence[Record]) -> CheckedAgain |
     asked = ServersAsked.objects.select_related("run").filter(domain=row).first()
     if asked is None or not now - SHOWN < asked.asked_at <= now + timedelta(minutes=1):
         return None
-    answers = asked.read() or Answers()
+    answers = _answers(asked)
     names = _short_names(answers.servers)
     found = {r.key: seen for r in records if (seen := _of_record(r, answers, names))}
     waits = asked.run is not None and asked.run.finished_at is None
@@ -97,6 +97,14 @@ def checked_again(row: AuditDomain, records: Sequence[Record]) -> CheckedAgain |
         of_all=_of_all(answers),
         records=found,
     )
+
+
+def _answers(asked: ServersAsked) -> Answers:
+    """What they said; nothing while they are asked, or where another version kept it."""
+    try:
+        return Answers.from_json(asked.answers) if asked.answers else Answers()
+    except (KeyError, TypeError, ValueError):
+        return Answers()
 
 
 def _lines(answers: Answers, names: dict[str, str]) -> Iterator[str]:
