@@ -36,6 +36,12 @@ def browser():
         chromium.close()
 
 
+@pytest.fixture(autouse=True)
+def _no_grace(settings):
+    """What a test makes is looked at as it is, and not as new: no test waits a week."""
+    settings.AUDIT_GRACE_DAYS = 0
+
+
 @pytest.fixture
 def new_page(browser, live_server, client):
     """`new_page(user=None, allow=(), aborts=False, **context options)`: a page, signed in as
