@@ -32,6 +32,7 @@ urlpatterns = [
     path("", overview.overview, name="overview"),
     path("board/", overview.board, name="board"),
     path("certificates/", certificates.page, name="certificates"),
+    path("certificates/export/", certificates.export, name="export-certificates"),
     path("last-24-h/", last_day.page, name="last_day"),
     path("run/", audit_now.run_filtered, name="run-filtered"),
     path("run-selected/", audit_now.run_selected, name="run-selected"),

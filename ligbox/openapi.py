@@ -213,6 +213,7 @@ EXAMPLES: dict[str, Any] = {
     "Scorecard": {
         "tenant": {"id": 1, "name": "VM112"},
         **_DOMAIN,
+        "not_measured_here": [],
         "last_audit": _AT,
         "next_audit": "2026-11-24T02:41:05Z",
         "lost": False,
@@ -305,12 +306,18 @@ EXAMPLES: dict[str, Any] = {
     "Receipt": {"status": "accepted"},
 }
 EXAMPLES["Domains"] = {"domains": [EXAMPLES["Domain"]], "next_cursor": None}
+EXAMPLES["TestAccepted"] = {
+    "status": "queued",
+    "already_queued": False,
+    "status_url": "/api/v1/audit/tenants/1/server",
+}
 EXAMPLES["Server"] = {
     "tenant": {"id": 1, "name": "VM112"},
     "status": "fail",
     "stale": False,
     "last_audit": _AT,
     "next_audit": _AT,
+    "queued": False,
     "checks": [
         {
             "check_id": "server_ptr",

@@ -20,7 +20,7 @@ from audit.api.problem_details import Problem, error, invalid, too_many
 from audit.api.responses import answers, json_body, no_content
 from audit.models import AuditDomain, AuditRun, CheckTransition, PortalDomain
 from audit.models.domains import QuotaReached
-from audit.reading import portal_domains, scorecard, server_card
+from audit.reading import portal_domains, scorecard
 from audit.reading.filters import FILTERS, Filters, containing
 from audit.reading.incident_list import ORDER, listed, only_of
 from audit.reading.overview import overview
@@ -167,20 +167,6 @@ def get_history(request, tenant_id: int, query: Query[schemas.HistoryQuery]):
     for change in found:
         change.domain.tenant = tenant
     return {"transitions": found, "next_cursor": following}
-
-
-@router.get(
-    "/tenants/{int:tenant_id}/server",
-    operation_id="getServer",
-    summary="What all domains of a tenant stand on",
-    auth=SEE,
-    response=answers(schemas.ServerSchema, 404),
-)
-def get_server(request, tenant_id: int):
-    """The server card: ten rows, judged once an interval. A row that has nothing to judge is `off`,
-    and its message says why. It changes no score.
-    """
-    return server_card.of_tenant(tenant_of(request, tenant_id))
 
 
 @router.get(

@@ -305,7 +305,14 @@ class ServerSchema(Schema):
     stale: bool = Field(description="It was last judged longer ago than twice the interval.")
     last_audit: datetime | None
     next_audit: datetime | None
+    queued: bool = Field(description="Somebody has asked for a test that is not done yet.")
     checks: list[ServerRowSchema]
+
+
+class TestAccepted(Schema):
+    status: Literal["queued"]
+    already_queued: bool = Field(description="It had been asked for before and has not begun.")
+    status_url: str = Field(examples=["/api/v1/audit/tenants/1/server"])
 
 
 class RunAccepted(Schema):

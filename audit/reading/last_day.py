@@ -9,17 +9,19 @@ from typing import TypedDict
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Value
 from django.utils import timezone
 
-from audit.models import CheckTransition, Incident, Tenant
+from audit.models import CheckTransition, Incident, ServerTransition, Tenant
 from audit.reading import changes
 from audit.reading.paging import turn
 from audit.results.translate import translate
 from collectors.base import Owner, Status
 from collectors.registry import CHECKS
+from collectors.server.card import CARD
 
 DAYS = (1, 7)  # what the page shows
 HEALTH_DAYS = 30
 ORDER = ["-at", "-id"]
 INCIDENTS = 30  # of those that opened, and of those that closed
+SERVERS = 50  # changes of server cards
 CURES = 2_000  # incidents, and transitions, whose time to fix is read
 COMPARED = 5  # changes of one event whose sentences are compared
 # who acts on most findings of a check, where no incident says it
@@ -101,6 +103,22 @@ def _event(group: list[CheckTransition], tenants: Mapping[int, Tenant]) -> Event
         "said": said,
         "domains": group,
     }
+
+
+def server_changes(*, since: datetime, tenant: int | None = None) -> list[ServerTransition]:
+    """The changes of rows of server cards, the newest first, each with its row's `title` and its
+    `sentence`; bounded. First answers are no changes. One query."""
+    rows = ServerTransition.objects.filter(at__gte=since).exclude(from_status="")
+    rows = rows.defer("tenant__portal_token", "tenant__webhook_secret")
+    if tenant is not None:
+        rows = rows.filter(tenant=tenant)
+    found = list(rows.select_related("tenant").order_by(*ORDER)[:SERVERS])
+    for change in found:
+        row = CARD.get(change.check_id)
+        title = translate(row.title) if row else change.check_id
+        sentence = translate(change.message_source, change.message)
+        vars(change).update(title=title, sentence=sentence)
+    return found
 
 
 def incidents(*, since: datetime, tenant: int | None = None) -> list[Incident]:

@@ -28,6 +28,7 @@ def of_tenant(tenant: Tenant) -> ServerState:
         "stale": card.stale,
         "last_audit": card.last_audit_at,
         "next_audit": card.next_audit_at if tenant.enabled else None,
+        "queued": tenant.enabled and card.requested_at is not None,
         "checks": checks,
     }
 

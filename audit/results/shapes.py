@@ -85,13 +85,15 @@ class Scorecard(TypedDict):
 
 
 class ServerState(TypedDict):
-    """The server card of a tenant; `status`: that of its worst row."""
+    """The server card of a tenant; `status`: that of its worst row; `queued`: a test was asked for
+    that is not done yet."""
 
     tenant: TenantRef
     status: str
     stale: bool
     last_audit: datetime | None
     next_audit: datetime | None
+    queued: bool
     checks: list[ShownRow]
 
 

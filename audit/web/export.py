@@ -1,7 +1,7 @@
 """The list as a sheet: all that matches, or what is selected, line by line as it is read."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from django.http import StreamingHttpResponse
@@ -48,7 +48,7 @@ def export(request: PageRequest) -> HttpResponseBase:
     return sheet("domains", _pages(found))
 
 
-def sheet(name: str, pages: Iterable[list[list[str]]]) -> StreamingHttpResponse:
+def sheet(name: str, pages: Iterable[Sequence[Sequence[str | int]]]) -> StreamingHttpResponse:
     """Lines of cells as CSV, a page at a time as it is read, in the language of the request."""
     language = translation.get_language() or "en"
     response = StreamingHttpResponse(
@@ -59,7 +59,7 @@ def sheet(name: str, pages: Iterable[list[list[str]]]) -> StreamingHttpResponse:
     return response
 
 
-def _lines(pages: Iterable[list[list[str]]], language: str) -> Iterator[str]:
+def _lines(pages: Iterable[Sequence[Sequence[str | int]]], language: str) -> Iterator[str]:
     """The lines, in this language: they are written after the request has ended."""
     writer, steps = csv.writer(_Line(), delimiter=";"), iter(pages)
     yield "\ufeff"

@@ -45,6 +45,7 @@ def page(request: PageRequest) -> HttpResponse:
     if not previous:
         context |= {
             "incidents": last_day.incidents(**of),
+            "servers": last_day.server_changes(**of),
             "cures": last_day.cures(**of),
             "health": _bars(last_day.open_by_day(tenant=tenant)),
         }

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from audit.management import nagios
+from audit.management import nagios, server_report
 from audit.management.console import Report, system_user
 from audit.management.db_errors import describe, is_new
 from audit.models import AuditDomain, AuditRun, Tenant, target_of
@@ -20,8 +20,10 @@ from audit.queue.process import own_process
 from audit.reading import scorecard
 from audit.results import trail
 from audit.system_checks import SETTINGS
+from collectors.base import Status
 from collectors.names import DomainError, normalize_domain
 from collectors.registry import CHECKS
+from collectors.server.card import CARD
 
 log = logging.getLogger(__name__)
 FORMATS = ("table", "json", "nagios")
@@ -38,7 +40,8 @@ class Command(BaseCommand):
     help = (
         "Audit domains now. A registered domain is saved; any other is looked at and not saved. "
         "Exit status: 0 no domain is critical, 1 at least one is, 2 wrong usage, 130 interrupted; "
-        "of --format nagios: 0 ok, 1 warning, 2 critical, 3 unknown."
+        "of --format nagios: 0 ok, 1 warning, 2 critical, 3 unknown. Of --server: 0 no row fails, "
+        "1 at least one does."
     )
     requires_system_checks = (SETTINGS,)
 
@@ -48,6 +51,11 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--tenant", metavar="NAME|ID", help="the tenant that the domains belong to"
+        )
+        parser.add_argument(
+            "--server",
+            metavar="NAME|ID",
+            help="not domains but the server card of this tenant, as it is now; saves nothing",
         )
         parser.add_argument(
             "--all",
@@ -92,6 +100,9 @@ class Command(BaseCommand):
     def handle(self, *args, **options):
         if options["json"] and options["format"] not in (None, "json"):
             raise Error("give --json or --format, not both")
+        if options["server"] is not None:
+            self._server(options)
+            return
         only = self._checks(options["check"])
         try:
             jobs = self._jobs(options)
@@ -125,6 +136,26 @@ class Command(BaseCommand):
         if isinstance(report, nagios.Plugin):
             report.answer()
         if any(card["status"] == "critical" for card in report.cards):
+            sys.exit(1)
+
+    def _server(self, options):
+        """The server card of one tenant."""
+        if options["domains"] or any(options[n] for n in ("tenant", "all", "add", "check")):
+            raise Error("--server goes with --format, --json and --no-color alone")
+        try:
+            state = server_report.judged(self._tenant(options["server"]))
+        except DatabaseError as error:
+            raise Error(describe(error), 1) from None
+        report = self._report(options, only=set(CARD))
+        if isinstance(report, nagios.Plugin):
+            report.add(server_report.as_card(state))
+            report.answer()
+        if report.as_json:
+            self.stdout.write(server_report.as_json(state))
+        else:
+            server_report.show(report.out, state, utf8=report.utf8)
+        self.stdout.flush()
+        if state["status"] == Status.FAIL:
             sys.exit(1)
 
     def _report(self, options, only):

@@ -48,6 +48,12 @@ TABLE = {  # operation: (method, path, body, the status for each role)
     "getRun": ("get", "/api/v1/audit/runs/{run}", None, READS),
     "getHistory": ("get", "/api/v1/audit/tenants/{tenant}/history", None, READS),
     "getServer": ("get", "/api/v1/audit/tenants/{tenant}/server", None, READS),
+    "testServer": (
+        "post",
+        "/api/v1/audit/tenants/{tenant}/server/test",
+        None,
+        [401, 403, 403, 202, 202, 403, 202, 403, 404],
+    ),
     "listPortalDomains": (
         "get",
         "/api/v1/audit/tenants/{tenant}/portal-domains?kind=lost",

@@ -11,6 +11,7 @@ from audit.models import AuditDomain
 from audit.results import store
 from tests.audit import factories as make
 from tests.audit.test_query_plans import plans_of, sorts, whole_tables
+from tests.audit.web.test_export import sheet
 
 pytestmark = pytest.mark.django_db
 URL = "/certificates/"
@@ -172,3 +173,35 @@ def test_without_a_portal_nothing_is_missed_beside_what_is_served(viewer):
     html = viewer.get(URL).content.decode()
     assert "as it is served; this server has no portal, on purpose" in html
     assert "what is configured is not known" not in html
+
+
+def test_the_sheet_has_all_that_is_filtered_in_the_order_of_the_page(viewer, fleet, monkeypatch):
+    monkeypatch.setattr("audit.web.certificates.CHUNK", 2)
+    heading, *rows = sheet(viewer.get(f"{URL}export/"))
+    assert heading[:3] == ["Domain", "Tenant", "Days left"]
+    assert [(row[0], row[2]) for row in rows] == [
+        ("expired.pt", "-4"),
+        ("soon.pt", "3"),
+        ("later.pt", "14"),
+        ("shared1.pt", "69"),
+        ("shared2.pt", "69"),
+    ]
+    by_name = {row[0]: row for row in rows}
+    assert by_name["expired.pt"][8] == "It is <b>so</b>."
+    assert by_name["soon.pt"][6] == "another one is configured"
+    assert by_name["shared1.pt"][5].endswith("+2") and "203.0.113.81" in by_name["shared1.pt"][7]
+    assert [row[0] for row in sheet(viewer.get(f"{URL}export/?state=7"))[1:]] == ["soon.pt"]
+    page = viewer.get(f"{URL}?state=7").content.decode()
+    assert f'href="{URL}export/?state=7"' in page
+    assert len(sheet(viewer.get(f"{URL}export/?state=nonsense&tenant=x"))) == 6
+
+
+def test_no_cell_of_the_sheet_is_a_formula_and_strangers_get_none(viewer, client):
+    """Case 232."""
+    domain_with(
+        "a.pt", {"served": certificate(9, issuer="O==cmd()")}, tenant=make.make_tenant("=1")
+    )
+    row = sheet(viewer.get(f"{URL}export/"))[1]
+    assert row[1] == "'=1" and not any(cell.startswith("=") for cell in row)
+    client.logout()
+    assert client.get(f"{URL}export/")["Location"].startswith("/login/")

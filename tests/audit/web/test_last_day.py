@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audit.models import CheckTransition, Incident
+from audit.models import CheckTransition, Incident, ServerTransition
 from audit.reading import last_day
 from tests.audit import factories as make
 from tests.audit.test_query_plans import plans_of, sorts, whole_tables
@@ -190,7 +190,7 @@ def test_it_costs_the_same_whatever_the_history(viewer, fleet, tenant, known):
     address = f"{URL}?tenant={tenant}"
     with CaptureQueriesContext(connection) as captured:
         viewer.get(address)
-    assert len(captured) <= 14
+    assert len(captured) <= 15
     for sql, plan in plans_of(lambda: viewer.get(address)):
         assert not whole_tables(plan), (sql, plan)
         assert "SCAN audit_incidents" not in plan, (sql, plan)
@@ -202,3 +202,36 @@ def test_it_is_for_those_who_may_see_domains(client):
     assert client.get(URL).status_code == 302
     client.force_login(make.make_user(staff=False))
     assert client.get(URL).status_code == 403
+
+
+def server_change(tenant, *, was="ok", ago=HOUR, **fields):
+    return ServerTransition.objects.create(
+        tenant=tenant,
+        check_id="server_ptr",
+        from_status=was,
+        to_status="fail",
+        at=timezone.now() - ago,
+        message="No <b>name</b>.",
+        **fields,
+    )
+
+
+def test_changes_of_servers_stand_on_the_first_page(viewer, fleet, django_assert_max_num_queries):
+    tenant, other = fleet[0].tenant, fleet[9].tenant
+    server_change(tenant)
+    server_change(other, ago=2 * HOUR)
+    server_change(tenant, was="")  # a first answer
+    server_change(tenant, ago=30 * HOUR)
+    html = viewer.get(URL).content.decode()
+    assert html.count("No &lt;b&gt;name&lt;/b&gt;.") == 2 and "Reverse DNS" in html
+    assert html.index(">VM112</a>") < html.index(">X</a>"), "the newest first"
+    assert f'href="/tenants/{tenant.pk}/"' in html
+    assert len(viewer.get(f"{URL}?days=7").context["servers"]) == 3
+    assert [c.tenant for c in viewer.get(URL, {"tenant": other.pk}).context["servers"]] == [other]
+    with django_assert_max_num_queries(1):
+        since = timezone.now() - 24 * HOUR
+        assert [c.title for c in last_day.server_changes(since=since)] == ["Reverse DNS"] * 2
+
+
+def test_without_a_change_of_a_server_there_is_no_heading_for_it(viewer, fleet):
+    assert 'id="servers-title"' not in viewer.get(URL).content.decode()
