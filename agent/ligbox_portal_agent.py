@@ -28,13 +28,11 @@ from xml.etree import ElementTree
 MOST_AGE, MOST_AHEAD = 300, 5  # seconds: an older snapshot, or one from the future, says nothing
 MOST_FILE, MOST_BODY, MOST_HEAD = 128 << 20, 1 << 20, 8192  # bytes
 MOST_SECONDS, MOST_AT_ONCE = 10, 64  # of one connection; connections
+FAULTS = Exception  # whatever goes wrong with one source is a reason, and no end
 
 
 class NotKnown(ValueError):
     """Something cannot be known now; its words are the reason that the 503 gives."""
-
-
-FAULTS = (OSError, ValueError, LookupError, TypeError, SyntaxError, RecursionError, subprocess.SubprocessError)
 
 
 def run(argv, seconds, pass_fds=(), **env):
@@ -81,10 +79,9 @@ def entries(text):
                 value = base64.b64decode(value[1:].strip(), validate=True).decode("utf-8", "replace")
             if line.startswith("#") and not re.search("ldap[is]*://|reference", line):
                 continue
-            if not colon or value.startswith("<") or not re.fullmatch("[a-z0-9.-]+", name):
-                raise NotKnown("the directory's answer cannot be read, or refers to another server")
-            if not entry and name != "dn":
-                raise NotKnown(f"the directory's answer is not complete ({name}: {value[:100]})")
+            odd = not colon or value.startswith("<") or not re.fullmatch("[a-z0-9.-]+", name)
+            if odd or not (entry or name == "dn"):
+                raise NotKnown(f"the directory's answer cannot be read or is not complete: {line[:80]}")
             entry.setdefault(name, []).append(value)
         if entry:
             yield entry
@@ -138,8 +135,8 @@ def ask_directory(root):
 
 def carbonio(entry, services):
     """The answer of …/carbonio."""
-    status = entry.get("zimbradomainstatus", ["active"])[0].strip().lower()
-    status = "suspended" if status == "shutdown" else status  # while it is renamed: suspended, and more
+    # "shutdown", while it is renamed, is to be suspended and more
+    status = entry.get("zimbradomainstatus", ["active"])[0].strip().lower().replace("shutdown", "suspended")
     if status not in ("active", "maintenance", "locked", "suspended", "closed"):
         raise NotKnown("the domain has a status that is not known here")
     return {"status": status, "services": services, "accounts": entry["accounts"], "dkim": dkim_key(entry)}
@@ -164,9 +161,8 @@ def dkim_key(entry):
 UNITS = """openldap=directory-server appserver=mailbox appserver-db=mailbox-db nginx=proxy memcached=memcached
     postfix=mta opendkim=opendkim mailthreat=amavis antivirus=antivirus milter=milter configd=configd"""
 TARGETS = "directory-server=openldap appserver=appserver proxy=nginx mta=postfix"  # and the main unit of each
-STATES = "active=running reloading=running refreshing=running inactive=stopped failed=failed activating=starting"
+STATES = "active=running reloading=running inactive=stopped failed=failed activating=starting deactivating=stopping"
 UNITS, TARGETS, STATES = (dict(one.split("=") for one in text.split()) for text in (UNITS, TARGETS, STATES))
-STATES["deactivating"] = "stopping"
 
 
 def read_systemd(text):
@@ -207,6 +203,7 @@ def ask_services(root):
 # -- nginx: the includes that were generated for it
 WORD = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\\.|\$\{|[^\s;{}"'\#\\])(?:\\.|\$\{|[^\s;{\\])*"""
 TOKEN = re.compile(rf"([{{}};])\s*|({WORD})\s*|\s+|\#[^\n]*|(.)", re.S)
+INCLUDE = r"(?m)^\s*include\s+(\S*/nginx\.conf\.web(?:\.https?(?:\.default)?)?);"
 
 
 def read_servers(text):
@@ -226,7 +223,8 @@ def read_servers(text):
         elif mark and depth == 1 and words[:1] == ["server_name"]:
             server["names"] += [name.lower().rstrip(".") for name in words[1:] if name not in ("", "_")]
         elif mark and depth == 1 and words[:1] == ["ssl_certificate"]:
-            server["certificates"].append(" ".join(words[1:]))
+            value = " ".join(words[1:])  # of text in the place of a path, nothing but the certificate is kept
+            server["certificates"].append(leaf(value) or "-----BEGIN" if "-----BEGIN" in value else value)
         elif mark and depth == 1:
             server["tls"] |= words[:1] == ["listen"] and "ssl" in words
             server["default"] |= words[:1] == ["listen"] and "default_server" in words
@@ -243,28 +241,33 @@ def read_servers(text):
 def leaf(text):
     """The first certificate in PEM text, written anew, and nothing else of it; "" without one."""
     found = re.search(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----", text)
-    data = base64.b64decode(re.sub(r"\s", "", found[1]), validate=True) if found else b""
-    return ssl.DER_cert_to_PEM_cert(data) if data.startswith(b"\x30") else ""
+    data = re.sub(r"\s", "", found[1]) if found else ""
+    lines = ["-----BEGIN CERTIFICATE-----", *re.findall(".{1,64}", data), "-----END CERTIFICATE-----", ""]
+    return "\n".join(lines) if data.startswith("MI") else ""
 
 
 class Proxy:
     """What this node's nginx is configured with; raises NotKnown. `why`: why there may be more than was found."""
 
-    def __init__(self, root, services):
+    def __init__(self, root, services, snapshot):
         if "proxy" not in services:
             raise NotKnown("this node has no proxy role")
-        self.conf, self.why, self.named, self.others, files = f"{root}/opt/zextras/conf", "", {}, [], {}
+        self.conf, self.why, self.named, self.others, self.files = f"{root}/opt/zextras/conf", "", {}, [], {}
+        kept = json.loads(read(snapshot))["files"] if os.path.exists(snapshot) else {}  # not to be read again
         for path in (todo := [f"{self.conf}/nginx.conf"]):  # and of what is included: the webmail's servers
             try:
-                files[path], text = changes(path), read(path)
+                seen, (before, servers) = [*changes(path)], kept.get(path, (None, []))
                 if os.path.basename(path).startswith("nginx.conf.web.http"):
-                    self._take(read_servers(text))
+                    servers = servers if seen == before else read_servers(read(path))
+                    self._take(servers)
                 else:
-                    todo += re.findall(r"(?m)^\s*include\s+(\S*/nginx\.conf\.web(?:\.https?(?:\.default)?)?);", text)
+                    found = re.findall(INCLUDE, read(path))
+                    todo += [one for one in found if one not in todo]
+                self.files[path] = seen, servers
             except (OSError, NotKnown) as error:
                 self.why = str(error)
         self.state = {"config_ok": self._config_ok(root), "running": services["proxy"] == "running"}
-        if any(changes(path) != seen for path, seen in files.items()):
+        if any([*changes(path)] != seen for path, (seen, _servers) in self.files.items()):
             raise NotKnown("the proxy's configuration was written while it was read")
 
     def _config_ok(self, root):
@@ -296,14 +299,14 @@ class Proxy:
             keys = [name, *("*" + name[at:] for at, letter in enumerate(name) if letter == ".")]
             found = next(filter(None, map(self.named.get, keys)), others)
             answered += [(name, found)] if found else []
-        if self.why and not answered:
-            raise NotKnown(self.why)
         return answered
 
     def nginx(self, entry):
         """The answer of …/nginx."""
         answered = self._look(entry)
         tls = any(server["tls"] for _name, servers in answered for server in servers)
+        if self.why and not (tls and len(answered) == len(entry["names"])):
+            raise NotKnown(self.why)
         host = {"vhost": True, "server_names": [name for name, _servers in answered], "tls": tls}
         return {**(host if answered else {"vhost": False}), **self.state}
 
@@ -322,7 +325,7 @@ class Proxy:
 
 
 def collect(root, path):
-    """Put a snapshot in place: {"format", "made", "domains": {name: {what: its answer, or why it is not known}}}."""
+    """Put a snapshot in place: {"format", "made", "files", "domains": {name: {what: its answer, or why not}}}."""
     made, unknown = time.time(), {}
 
     def known(ask, *about):
@@ -333,7 +336,7 @@ def collect(root, path):
             return unknown.setdefault(str(error), error)
 
     domains, services = known(ask_directory, root), known(ask_services, root)
-    proxy = known(Proxy, root, services)
+    proxy = known(Proxy, root, services, path)
     if isinstance(domains, dict):
         for name, entry in domains.items():
             domains[name] = {"type": entry.get("zimbradomaintype", ["local"])[0].lower()}
@@ -341,8 +344,9 @@ def collect(root, path):
             domains[name]["nginx"] = known(Proxy.nginx, proxy, entry)
             domains[name]["certificate"] = known(Proxy.certificate, proxy, entry)
     os.umask(0o027)  # for its group to read
-    with open(f"{path}.part", "w", encoding="ascii") as file:
-        json.dump({"format": 1, "made": made, "domains": domains}, file, default=str)
+    with open(f"{path}.part", "w", encoding="ascii") as out:
+        snapshot = {"format": 1, "made": made, "domains": domains, "files": getattr(proxy, "files", {})}
+        json.dump(snapshot, out, default=str)
     os.replace(f"{path}.part", path)
     for why in list(unknown)[:10]:
         print("not known:", ascii(why)[:300], file=sys.stderr)
@@ -376,9 +380,8 @@ class Snapshot:
             answer = domains[name][what]
         except FAULTS as error:
             answer = error if isinstance(error, NotKnown) else "there is no snapshot, or it is not whole"
-        if not isinstance(answer, dict):
-            return 503, {"detail": str(answer)}
-        return 404 if "detail" in answer else 200, answer
+        known = isinstance(answer, dict)
+        return (404 if "detail" in answer else 200, answer) if known else (503, {"detail": str(answer)})
 
 
 # -- the server
@@ -405,8 +408,7 @@ def respond(head, snapshot, token):
 
 async def exchange(reader, writer, snapshot, token):
     """Read one request's head, answer it whole, and close; what follows the head is not read."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    status, answer = respond(head, snapshot, token)
+    status, answer = respond(head := await reader.readuntil(b"\r\n\r\n"), snapshot, token)
     body = json.dumps(answer).encode()
     if len(body) > MOST_BODY:
         status, body = 503, b'{"detail": "the answer is larger than 1 MiB"}'

@@ -93,7 +93,7 @@ def test_who_counts_as_an_account():
     text += account_entry("cliente.pt", "spam", zimbraIsSystemAccount="TRUE") + "\n"
     text += account_entry("cliente.pt", "room", classes=["zimbraCalendarResource"]) + "\n"
     text += account_entry("other.cliente.pt", "not-here") + "\n"
-    text += account_entry("cliente.pt", "a\\, b") + "\n"
+    text += account_entry("cliente.pt", "a\\,dc=b") + "\n"
     text += "dn: uid=zimbra,cn=admins,cn=zimbra\nobjectClass: zimbraAccount\n"
     assert answered(text)["accounts"] == 3
 
@@ -132,7 +132,7 @@ def test_no_domain_at_all_is_not_known(text):
 def test_every_answer_is_one_that_our_own_parser_takes(tmp_path):
     carbonio = Carbonio(tmp_path)
     carbonio.ldapsearch(domain_entry("cliente.pt") + domain_entry("outro.pt", key=False))
-    pem = "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n"
+    pem = "-----BEGIN CERTIFICATE-----\nMIAA\n-----END CERTIFICATE-----\n"
     carbonio.sites({"webmail.cliente.pt": carbonio.certificate("cliente.pt", pem, "")})
     carbonio.script("opt/zextras/common/sbin/nginx", "")
     assert carbonio.collect() == ""

@@ -60,7 +60,7 @@ NGINX = st.sampled_from(
         "default_server",
         "ssl_certificate",
         "-----BEGIN CERTIFICATE-----",
-        "MAAA",
+        "MIAA",
         "return",
         "400",
     ]

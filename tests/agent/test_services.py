@@ -52,7 +52,6 @@ def test_one_node_with_all(carbonio):
         ("activating", "starting"),
         ("deactivating", "stopping"),
         ("reloading", "running"),
-        ("refreshing", "running"),
     ],
 )
 def test_a_unit_that_does_not_run_although_its_target_is_active(carbonio, state, word):
