@@ -242,6 +242,10 @@ def _row(
     now: datetime,
 ) -> Row:
     stage, waits = row.stage, row.waits  # type: ignore[attr-defined] # as `_of` says
+    missing = missing_of(checks)
+    for_customer = any(_is_for(Owner.CUSTOMER, checks[c]) for c in missing)
+    if waits == "customer" and not for_customer:
+        waits = "us"  # all that is theirs is DMARC's policy, which nobody waits for
     return {
         "id": row.pk,
         "tenant_id": row.tenant_id,
@@ -249,9 +253,9 @@ def _row(
         "unicode": row.unicode,
         "stage": stage,
         "waits": waits,
-        "for_customer": row.needs_customer,
+        "for_customer": for_customer,
         "since": _since(row, waits, checks, link),
-        "missing": missing_of(checks),
+        "missing": missing,
         "unmeasured": [c for c in core_checks() if c in checks and _is_unknown(checks[c])],
         "overdue": stage != "done" and not in_grace(row, now),
         "registered_at": row.created_at,
@@ -274,13 +278,14 @@ def _since(
     """Since when it waits: for a customer since the link was given, for us since ours began."""
     if waits == "customer" and link:
         return link.given_at
-    if waits == "us" and not row.needs_customer:
-        return min((c.since for c in checks.values() if _is_ours(c)), default=row.created_at)
+    if waits == "us" and row.needs_host:
+        ours = (c.since for c in checks.values() if _is_for(Owner.HOST, c))
+        return min(ours, default=row.created_at)
     if waits == "measure":
         return min((c.since for c in checks.values() if _is_unknown(c)), default=row.created_at)
     return row.onboarded_at or row.created_at
 
 
-def _is_ours(check: AuditCheck) -> bool:
+def _is_for(owner: Owner, check: AuditCheck) -> bool:
     counts = (Status.FAIL, Status.WARN)
-    return any(f["owner"] == Owner.HOST and f["severity"] in counts for f in check.findings)
+    return any(f["owner"] == owner and f["severity"] in counts for f in check.findings)

@@ -24,6 +24,7 @@ from audit.models import (
     AuditCheck,
     AuditDomain,
     PortalDomain,
+    ReportLink,
     Tenant,
     Waiver,
     WorkerHeartbeat,
@@ -88,7 +89,9 @@ def cards(
     """
     waived = Waiver.objects.filter(domain=OuterRef("pk"), ended_at=None)
     rows = domains.defer(*_UNREAD).annotate(
-        is_waived=Exists(waived), is_lost=PortalDomain.objects.lost()
+        is_waived=Exists(waived),
+        is_lost=PortalDomain.objects.lost(),
+        has_link=Exists(ReportLink.objects.alive().filter(domain=OuterRef("pk"))),
     )
     items, previous, following = turn(rows, order=ORDERS[sort], limit=limit, cursor=cursor)
     ids = [d.pk for d in items]
@@ -112,6 +115,7 @@ def cards(
                 follows=shared.get(d.pk, ""),
                 newest=newest,
                 lost=d.is_lost,  # type: ignore[attr-defined]
+                has_link=d.has_link,  # type: ignore[attr-defined]
             )
             for d in items
         ],
@@ -158,6 +162,7 @@ def card(
     follows: str = "",
     newest: bool = False,
     lost: bool = False,
+    has_link: bool = False,
 ) -> Card:
     """One card: an active domain with its core checks, {check_id: its row}: their statuses now and
     as last known (without unknown), and the one reason why it is not healthy.
@@ -195,6 +200,7 @@ def card(
         "in_grace": stands_apart(domain),
         "certificate_ends": domain.certificate_ends_at,
         "lost": lost,
+        "has_link": has_link,
     }
 
 

@@ -157,6 +157,7 @@ class Card(TypedDict):
     trouble_at: datetime | None
     onboarding: bool
     in_grace: bool
+    has_link: bool  # to its report, that leads somewhere
     certificate_ends: datetime | None
     lost: bool  # its server no longer lists it
 

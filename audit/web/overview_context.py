@@ -13,7 +13,7 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from audit.models import AuditDomain, Tenant, WorkerHeartbeat
+from audit.models import AuditDomain, ReportLink, Tenant, WorkerHeartbeat
 from audit.models.domains import AuditDomainQuerySet, DomainStatus
 from audit.reading import trend
 from audit.reading.filters import FILTERS, NEW, Filters, select
@@ -87,6 +87,7 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
     _set_apart(data)
     counts = _counts(data, filters.get("tenant"))
     matches, exact = _matches(domains, counts, filters, data, first=not data["previous_cursor"])
+    links = ReportLink.objects.newest_of(c["id"] for c in data["cards"] if c["has_link"])
     lines = trend.scores({card["id"]: card["known"] for card in data["cards"]})
     fold, groups = filters.get("fold", "none"), counts["groups"]
     context = {
@@ -109,7 +110,10 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
         "bar": _bar(counts),
         "total": counts["domains"],
         "everything": place.url(status=""),
-        "cards": [_card(card, query, lines.get(card["id"])) for card in data["cards"]],
+        "cards": [
+            _card(card, query, lines.get(card["id"])) | {"link": links.get(card["id"])}
+            for card in data["cards"]
+        ],
         "columns": _columns(place) if view == TABLE else [],
         "check_names": [
             {"title": translate(CHECKS[c].title), "short": cell_name(c)} for c in core_checks()

@@ -112,6 +112,19 @@ def test_what_is_missing_in_three_words(tenant):
     assert onboarding.missing_words(rows()[0]) == ("MX, SPF, DKIM", 0)
 
 
+def test_nobody_waits_for_a_customer_because_of_a_policy_alone(tenant):
+    domain = make_domain("novo.pt", tenant, checks={"dns_dmarc": "warn", "cert_le": "fail"})
+    ReportLink.objects.make([domain])
+    AuditDomain.objects.update(needs_host=True)
+    policy = {"code": "dmarc_policy_none", "severity": "warn", "owner": "customer"}
+    AuditCheck.objects.filter(check_id="dns_dmarc").update(findings=[policy])
+    ours = {"code": "cert_expired", "severity": "fail", "owner": "host"}
+    AuditCheck.objects.filter(check_id="cert_le").update(findings=[ours])
+    row = only(domain)
+    assert row["waits"] == "us" and not row["for_customer"] and row["missing"] == ["cert_le"]
+    assert row["since"] == AuditCheck.objects.get(check_id="cert_le").since
+
+
 def test_the_overdue_stand_on_top_and_pages_follow_each_other(tenant, settings):
     settings.AUDIT_GRACE_DAYS = 7
     for name, days in (("a.pt", 1), ("b.pt", 8), ("c.pt", 6), ("d.pt", 30)):

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from audit.models import AuditDomain, AuditRun
+from audit.models import AuditDomain, AuditRun, ReportLink
 from tests.audit.factories import make_domain, make_operator, make_tenant, make_token
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +84,17 @@ def test_a_tenant_is_counted_alike(page, fleet):
     assert re.search(r'id="count-warning".*?<b>0</b>', html, re.S)
     assert re.search(r'id="count-onboarding".*?<b>1</b>', html, re.S)
     assert "1 domain" in html
+
+
+def test_a_card_says_what_became_of_its_link(page):
+    assert "report link" not in page("/")
+    [link] = ReportLink.objects.make([AuditDomain.objects.get(domain="new.pt")])
+    for view in ("cards", "table"):
+        assert "not opened yet" in page(f"/?view={view}")
+    link.note_checked()
+    assert re.search(r"report link\s+checked again", page("/"))
+    link.revoke()
+    assert "report link" not in page("/")
 
 
 def test_in_the_api_its_status_is_what_it_is(client):
