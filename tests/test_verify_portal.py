@@ -10,6 +10,9 @@ import pytest
 
 from mock_tenant.tenant import MockTenant
 from tests import portal_contract as contract
+from tests.agent.carbonio import TOKEN as AGENT_TOKEN
+from tests.agent.carbonio import write_snapshot
+from tests.agent.serving import Serving
 from tests.collectors.portal_server import TOKEN, PortalServer
 
 SCRIPT = Path(__file__).resolve().parent.parent / "scripts/verify_audit_overview.py"
@@ -61,6 +64,24 @@ def test_the_mock_tenants_portal_keeps_the_contract(tmp_path):
         status, lines = verify(url, token="a-token-of-last-year")
         assert status == 2
         assert lines[0].startswith("FAIL") and "refused the tenant's token" in lines[0]
+
+
+def test_our_agent_for_carbonio_keeps_the_contract(tmp_path):
+    said = {what: contract.examples(what)[0] for what in ("carbonio", "nginx", "certificate")}
+    role = {"carbonio": said["carbonio"], "nginx": "no proxy here", "certificate": "no proxy here"}
+    snapshot = tmp_path / "snapshot.json"
+    write_snapshot(
+        snapshot, {"example.pt": {"type": "local", **said}, "b.pt": {"type": "alias", **role}}
+    )
+    with Serving(tmp_path, snapshot) as agent:
+        status, lines = verify(agent.url, token=AGENT_TOKEN)
+        assert (status, lines[-1]) == (0, "all good"), lines
+        status, lines = verify(agent.url, "--domain", "b.pt", token=AGENT_TOKEN)
+        assert status == 2 and sum(line.startswith("OPEN") for line in lines) == 2
+        for what, path in contract.PATHS.items():
+            for domain in ("example.pt", "b.pt", "nobody.pt"):
+                code, _headers, body = agent.ask(path.format(domain=domain))
+                contract.validator(what, str(code)).validate(body)
 
 
 @pytest.mark.parametrize(
