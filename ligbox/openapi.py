@@ -306,6 +306,53 @@ EXAMPLES: dict[str, Any] = {
     "Receipt": {"status": "accepted"},
 }
 EXAMPLES["Domains"] = {"domains": [EXAMPLES["Domain"]], "next_cursor": None}
+_LINK = {
+    "created_at": _AT,
+    "expires_at": "2026-12-24T02:31:05Z",
+    "sent_at": _AT,
+    "opened_at": None,
+    "seen_at": None,
+    "checked_at": None,
+    "done_at": None,
+}
+EXAMPLES["ReportLink"] = {
+    "id": 7,
+    "domain": "cliente.pt",
+    **_LINK,
+    "sent_to": "dns@cliente.pt",
+    "revoked_at": None,
+    "ended": None,
+    "url": None,
+}
+EXAMPLES["ReportLinks"] = {"links": [EXAMPLES["ReportLink"]], "next_cursor": None}
+EXAMPLES["Onboarding"] = {
+    "stages": {"registered": 0, "link": 1, "dns": 0, "mx": 0, "done": 0},
+    "exact": True,
+    "months": [
+        {"month": "2026-11", "domains": 12, "median_seconds": 259200, "p90_seconds": 604800}
+    ],
+    "domains": [
+        {
+            "tenant_id": 1,
+            "domain": "cliente.pt",
+            "unicode": "cliente.pt",
+            "stage": "link",
+            "waits": "customer",
+            "since": _AT,
+            "missing": ["dns_spf"],
+            "unmeasured": [],
+            "overdue": False,
+            "registered_at": "2026-11-20T09:12:44Z",
+            "onboarded_at": None,
+            "last_audit": _AT,
+            "score": 7,
+            "max_score": 8,
+            "status": "critical",
+            "link": _LINK,
+        }
+    ],
+    "next_cursor": None,
+}
 EXAMPLES["TestAccepted"] = {
     "status": "queued",
     "already_queued": False,

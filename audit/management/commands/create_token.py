@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from audit.management.console import system_user
 from audit.management.db_errors import describe
-from audit.models import ApiToken, Tenant
+from audit.management.tenants import tenant_named
+from audit.models import ApiToken
 from audit.results import trail
 from audit.validators import SCOPES
 
@@ -43,7 +44,7 @@ class Command(BaseCommand):
             )
         expires_at = _expiry(options["expires"])
         try:
-            tenant = _tenant(options["tenant"])
+            tenant = None if options["tenant"] is None else tenant_named(options["tenant"])
             with transaction.atomic():
                 token, secret = ApiToken.issue(
                     name=name, scopes=[scope], tenant=tenant, expires_at=expires_at
@@ -69,15 +70,3 @@ def _expiry(days):
     if not (days.isascii() and days.isdecimal() and len(days) <= 5 and 0 < int(days) <= MAX_DAYS):
         raise CommandError(f"{days!r} is not a number of days from 1 to {MAX_DAYS}", returncode=2)
     return timezone.now() + timedelta(days=int(days))
-
-
-def _tenant(text):
-    """The tenant with this name, or else with this id."""
-    if text is None:
-        return None
-    tenant = Tenant.objects.filter(name=text).first()
-    if tenant is None and text.isascii() and text.isdecimal():
-        tenant = Tenant.objects.filter(pk=int(text[:18])).first()
-    if tenant is None:
-        raise CommandError(f"there is no tenant {text!r}", returncode=2)
-    return tenant

@@ -13,7 +13,8 @@ from django.utils import timezone
 from audit.management import nagios, server_report
 from audit.management.console import Report, system_user
 from audit.management.db_errors import describe, is_new
-from audit.models import AuditDomain, AuditRun, Tenant, target_of
+from audit.management.tenants import only_tenant, tenant_named
+from audit.models import AuditDomain, AuditRun, target_of
 from audit.queue.collect import Job, collect
 from audit.queue.command_claims import CommandClaims
 from audit.queue.process import own_process
@@ -122,9 +123,8 @@ class Command(BaseCommand):
                 "were audited and saved",
                 1,
             ) from None
-        except BrokenPipeError:  # `| head -1`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(141)
+        except BrokenPipeError:
+            self._reader_went_away()
         finally:
             own_process().loop.close()
         if interrupted:
@@ -142,21 +142,34 @@ class Command(BaseCommand):
         """The server card of one tenant."""
         if options["domains"] or any(options[n] for n in ("tenant", "all", "add", "check")):
             raise Error("--server goes with --format, --json and --no-color alone")
+        report = self._report(options, only=set(CARD))
         try:
-            state = server_report.judged(self._tenant(options["server"]))
+            state = server_report.judged(tenant_named(options["server"]))
+            if isinstance(report, nagios.Plugin):
+                report.add(server_report.as_card(state))
+                report.answer()
+            if report.as_json:
+                self.stdout.write(server_report.as_json(state))
+            else:
+                server_report.show(report.out, state, utf8=report.utf8)
+            self.stdout.flush()
         except DatabaseError as error:
             raise Error(describe(error), 1) from None
-        report = self._report(options, only=set(CARD))
-        if isinstance(report, nagios.Plugin):
-            report.add(server_report.as_card(state))
-            report.answer()
-        if report.as_json:
-            self.stdout.write(server_report.as_json(state))
-        else:
-            server_report.show(report.out, state, utf8=report.utf8)
-        self.stdout.flush()
+        except BrokenPipeError:
+            self._reader_went_away()
+        except KeyboardInterrupt:
+            if isinstance(report, nagios.Plugin):
+                raise Error("Interrupted.") from None
+            self.stderr.write("Interrupted.")
+            sys.exit(130)
         if state["status"] == Status.FAIL:
             sys.exit(1)
+
+    @staticmethod
+    def _reader_went_away():
+        """`| head -1`"""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
     def _report(self, options, only):
         """What takes the scorecards and shows them."""
@@ -230,7 +243,7 @@ class Command(BaseCommand):
         if not options["all"] and not options["domains"]:
             raise Error("nothing to do: name a domain, or give --all")
         names = list(dict.fromkeys(self._name(text) for text in options["domains"]))
-        tenant = self._tenant(options["tenant"])
+        tenant = None if options["tenant"] is None else tenant_named(options["tenant"])
         if options["all"]:
             rows = (
                 AuditDomain.objects.active()
@@ -245,7 +258,7 @@ class Command(BaseCommand):
                 )
             return jobs
         if options["add"]:
-            tenant = tenant or self._only_tenant()
+            tenant = tenant or only_tenant()
             return [self._job(self._added(tenant, name)) for name in names]
         return [job for name in names for job in self._named(name, tenant)]
 
@@ -284,26 +297,3 @@ class Command(BaseCommand):
             return normalize_domain(text)
         except DomainError as error:
             raise Error(str(error)) from None
-
-    @staticmethod
-    def _tenant(text):
-        if text is None:
-            return None
-        found = Tenant.objects.filter(name=text).first()
-        if found is None and text.isascii() and text.isdigit() and len(text) < 19:
-            found = Tenant.objects.filter(pk=int(text)).first()
-        if found is None:
-            names = ", ".join(Tenant.objects.values_list("name", flat=True)[:10]) or "none yet"
-            raise Error(f"there is no tenant {text!r}; there are: {names}")
-        return found
-
-    @staticmethod
-    def _only_tenant():
-        tenants = list(Tenant.objects.all()[:2])
-        if len(tenants) != 1:
-            raise Error(
-                "say with --tenant which tenant they belong to"
-                if tenants
-                else "there is no tenant yet: add one in the admin"
-            )
-        return tenants[0]

@@ -72,3 +72,13 @@ def test_for_a_monitoring_system_the_worst_row_decides(tenant):
 def test_wrong_usage_is_said_in_a_line(tenant, args):
     code, out, error = run(*args)
     assert code == 2 and out == "" and error.count("\n") == 0
+
+
+@pytest.mark.parametrize(("args", "code"), [([], 130), (["--format", "nagios"], 3)])
+def test_ctrl_c_is_no_traceback_and_no_alarm(tenant, monkeypatch, args, code):
+    def interrupted(_tenant):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("audit.management.server_report.judged", interrupted)
+    found, out, error = run("--server", "VM112", *args)
+    assert found == code and "Interrupted" in out + error
