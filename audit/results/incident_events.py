@@ -31,7 +31,7 @@ def subscribe(handler: Handler) -> Handler:
 
 def tell(ids: Iterable[int], event: Event) -> None:
     """Say to all listeners that this happened to these incidents."""
-    if HANDLERS:
-        for incident in Incident.objects.filter(pk__in=set(ids)).order_by("pk"):
+    if HANDLERS and (those := set(ids)):
+        for incident in Incident.objects.filter(pk__in=those).order_by("pk"):
             for handler in HANDLERS:
                 handler(incident, event)

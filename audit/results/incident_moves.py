@@ -1,10 +1,11 @@
 """What one transaction changes of incidents and their members."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from audit.models import AuditDomain, Incident, ServerCheck
 from audit.results import domain_rows
@@ -13,7 +14,14 @@ from audit.results.confirmation import Change
 from audit.results.domain_rows import Moved
 from audit.results.incident_events import Event, tell
 from audit.results.incident_merging import gather, merge
-from audit.results.incident_rows import IncidentClosed, name_of, open_incidents, said, save
+from audit.results.incident_rows import (
+    IncidentClosed,
+    OpenIncident,
+    name_of,
+    open_incidents,
+    said,
+    save,
+)
 from audit.results.triage import Member, Members
 from collectors.base import Status
 
@@ -25,6 +33,10 @@ _COUNT = (
     " WHERE id = %s AND closed_at IS NULL"
 )
 _OF_SEVERAL = "UPDATE audit_incidents SET tenant_id = NULL WHERE id = %s"
+_EMPTY = (
+    "SELECT id FROM audit_incidents"
+    " WHERE closed_at IS NULL AND NOT held AND domains_now = 0 AND id IN ({})"
+)
 _LEAVE = (
     "UPDATE audit_incident_domains SET left_at = %s"
     " WHERE domain_id = %s AND check_id = %s AND left_at IS NULL"
@@ -59,6 +71,11 @@ class Moves:
         self._gathered: list[Place] = []  # opened by this for name servers that fail
         self.moved: Moved = {}  # of domains that were not its own
 
+    def know(self, incidents: Iterable[OpenIncident]) -> None:
+        """These are open."""
+        for pk, kind, key, tenant_id in incidents:
+            self._ids[kind, key], self._tenants[pk] = pk, tenant_id
+
     def join(self, row: AuditDomain, check_id: str, cause: Cause, change: Change) -> None:
         """This check is part of the incident of its cause from now on."""
         member = self.members[row.pk].get(check_id)
@@ -86,18 +103,22 @@ class Moves:
         adapt = connection.ops.adapt_datetimefield_value
         joined = [self._joined(join, adapt) for join in self._joins]
         delta = self._difference()
+        emptied: list[int] = []
         tenants = {self._ids[j.place.kind, j.place.key]: j.row.tenant_id for j in self._joins}
-        for pk in sorted({*delta, *tenants, *self._words}):
-            if cause := self._words.get(pk):
-                words = {**said(cause), "shared": name_of(cause.shared)}
-                Incident.objects.filter(pk=pk).update(**words)
-            self._count(pk, delta.get(pk, 0), tenants.get(pk))
         with connection.cursor() as cursor:
+            for pk in sorted({*delta, *tenants, *self._words}):
+                if cause := self._words.get(pk):
+                    words = {**said(cause), "shared": name_of(cause.shared)}
+                    Incident.objects.filter(pk=pk).update(**words)
+                self._count(cursor, pk, delta.get(pk, 0), tenants.get(pk))
             if self._left:
                 now = adapt(self.now)
                 cursor.executemany(_LEAVE, [[now, *of] for of in self._left])
             if joined:
                 cursor.executemany(_JOIN, joined)
+            if less := [pk for pk, n in delta.items() if n < 0]:
+                cursor.execute(_EMPTY.format(", ".join(["%s"] * len(less))), less)
+                emptied = [pk for (pk,) in cursor.fetchall()]
         for place in merging:
             into = self._ids[place.kind, place.key]
             moved = merge(place, into, rows, self.members, self.now)
@@ -107,7 +128,9 @@ class Moves:
             moved = gather(place, into, rows, self.members, self.now)
             self.moved = domain_rows.together(self.moved, moved)
         tell([pk for pk, told in self._opened.items() if told], Event.OPENED)
-        self._close([pk for pk, n in delta.items() if n < 0])
+        if emptied:
+            Incident.objects.filter(pk__in=emptied).update(closed_at=self.now)
+            tell(emptied, Event.CLOSED)
 
     def _choose_places(self) -> list[Place]:
         """Where each join belongs: with others that share its thing, or by itself. Returns the
@@ -115,8 +138,7 @@ class Moves:
         wanted = {p for j in self._joins for p in (j.cause.place, j.cause.shared) if p}
         if any(place.kind == Kind.NAME_SERVER for place in wanted):
             wanted.add(RESOLVER)
-        for pk, kind, key, tenant_id in open_incidents(wanted):
-            self._ids[kind, key], self._tenants[pk] = pk, tenant_id
+        self.know(open_incidents({p for p in wanted if p[:2] not in self._ids}))
         self._leave_out_few()
         alone: dict[Place, list[Join]] = {}
         for join in self._joins:
@@ -192,25 +214,14 @@ class Moves:
                 delta[incident] = delta.get(incident, 0) + 1
         return delta
 
-    def _count(self, pk: int, more: int, tenant_id: int | None) -> None:
+    def _count(self, cursor: CursorWrapper, pk: int, more: int, tenant_id: int | None) -> None:
         """Count; an incident of several tenants is none's own."""
-        with connection.cursor() as cursor:
-            if more:
-                cursor.execute(_COUNT, [more, more, more, more, pk])
-                if more > 0 and not cursor.rowcount:
-                    raise IncidentClosed(f"incident {pk} was closed meanwhile")
-            if tenant_id is not None and self._tenants.get(pk) not in (None, tenant_id):
-                cursor.execute(_OF_SEVERAL, [pk])
-
-    def _close(self, ids: Collection[int]) -> None:
-        """Close those that touch no domain any more and that nothing else holds open."""
-        if not ids:
-            return
-        empty = Incident.objects.filter(pk__in=ids, closed_at=None, held=False, domains_now=0)
-        closed = list(empty.values_list("pk", flat=True))
-        if closed:
-            Incident.objects.filter(pk__in=closed).update(closed_at=self.now)
-            tell(closed, Event.CLOSED)
+        if more:
+            cursor.execute(_COUNT, [more, more, more, more, pk])
+            if more > 0 and not cursor.rowcount:
+                raise IncidentClosed(f"incident {pk} was closed meanwhile")
+        if tenant_id is not None and self._tenants.get(pk) not in (None, tenant_id):
+            cursor.execute(_OF_SEVERAL, [pk])
 
 
 def _are_several(place: Place, domains: Collection[int]) -> bool:

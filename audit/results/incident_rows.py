@@ -9,6 +9,7 @@ from audit.results.cause import Cause, Kind, Place
 from collectors.base import Owner
 
 SWEPT = 200  # of each kind at one sweep
+OpenIncident = tuple[int, str, str, int | None]  # its id, kind, key and tenant's id
 
 
 class IncidentClosed(OperationalError):
@@ -26,8 +27,8 @@ def name_of(place: Place | None) -> str:
     return f"{place.kind}:{place.key}" if place else ""
 
 
-def open_incidents(places: Collection[Place]) -> list[tuple[int, str, str, int | None]]:
-    """`(id, kind, key, tenant id)` of the open ones among these."""
+def open_incidents(places: Collection[Place]) -> list[OpenIncident]:
+    """The open ones among these."""
     if not places:
         return []
     pairs = ", ".join(["(%s, %s)"] * len(places))

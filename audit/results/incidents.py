@@ -18,7 +18,7 @@ from audit.results.cause import ANSWERS, WRONG, Cause, Kind, Place, answered, aw
 from audit.results.confirmation import SOON_SECONDS, Change, Entry, Pace, put
 from audit.results.domain_rows import Moved
 from audit.results.incident_moves import Moves
-from audit.results.incident_rows import open_incidents
+from audit.results.incident_rows import OpenIncident, open_incidents
 from audit.results.triage import Members
 from collectors.base import CheckResult, Status
 
@@ -81,7 +81,7 @@ def follow(lot: Sequence[Seen], now: datetime) -> Moved:
             continue
         _confirm(seen, now)
         looked_at.append((seen, entries))
-    _confirm_by_cause([seen for seen, _entries in looked_at], now)
+    opened = _confirm_by_cause([seen for seen, _entries in looked_at], now)
     touched, with_members = [], []
     for seen, entries in looked_at:
         changed = seen.row.unconfirmed != entries
@@ -94,6 +94,7 @@ def follow(lot: Sequence[Seen], now: datetime) -> Moved:
     members = {seen.domain_id: Members() for seen in touched}
     members |= triage.members_of(with_members)
     moves = Moves(members, now)
+    moves.know(opened)
     for seen in touched:
         _look_at_causes(seen, moves, now)
         for change in seen.changes:
@@ -109,12 +110,12 @@ def _confirm(seen: Seen, now: datetime) -> None:
     """Count this audit in the row's `unconfirmed`; what is confirmed by it is in `changes`."""
     row, entries = seen.row, dict(seen.row.unconfirmed)
     may_begin = not triage.in_grace(row, now)
-    for check_id, result in seen.results.items():
+    # without an entry, an answer that is the stored one confirms nothing
+    for check_id in dict.fromkeys([*entries, *seen.differing]):
+        result = seen.results.get(check_id)
+        if result is None or result.status == Status.UNKNOWN or check_id not in triage.CORE:
+            continue
         was, entry = seen.before.get(check_id, ""), entries.get(check_id)
-        if entry is None and result.status == Status.OK and was not in _WRONG:
-            continue
-        if result.status == Status.UNKNOWN or check_id not in triage.CORE:
-            continue
         after, change = confirmation.step(
             check_id, entry, was, result.status, result.checked_at,
             needed=seen.needed, may_begin=may_begin,
@@ -128,8 +129,9 @@ def _confirm(seen: Seen, now: datetime) -> None:
         ):
             seen.looked.append(check_id)
         put(entries, check_id, after)
-    missed = away(row.tenant_id, seen.results)
-    for kind in ANSWERS:
+    unmeasured = Status.UNKNOWN in seen.statuses.values()
+    missed = away(row.tenant_id, seen.results) if unmeasured else {}
+    for kind in ANSWERS if missed or not entries.keys().isdisjoint(ANSWERS) else ():
         is_away, entry = kind in missed, entries.get(kind)
         if is_away or (entry and answered(kind, seen.results)):
             after, change = confirmation.step_away(
@@ -144,19 +146,21 @@ def _confirm(seen: Seen, now: datetime) -> None:
     _note_servers(seen, missed.get(Kind.NAME_SERVER), now)
 
 
-def _confirm_by_cause(lot: Sequence[Seen], now: datetime) -> None:
+def _confirm_by_cause(lot: Sequence[Seen], now: datetime) -> list[OpenIncident]:
     """What waits for a second audit, or for the end of a grace, and follows from what is an open
-    incident already is confirmed by that. One query, where something waits for what is shared."""
+    incident already is confirmed by that; these incidents. One query, where something waits for
+    what is shared."""
     waiting: dict[Place, list[tuple[Seen, str]]] = {}
     for seen in lot:
         for name, entry in seen.row.unconfirmed.items():
             if place := _waits_for(seen, name, entry):
                 waiting.setdefault(place, []).append((seen, name))
-    opened = {(kind, key) for _pk, kind, key, _tenant in open_incidents(waiting)}
-    for place, those in waiting.items():
-        if place[:2] in opened:
-            for seen, name in those:
-                _confirm_one(seen, name, now)
+    opened = open_incidents(waiting)
+    keys = {(kind, key) for _pk, kind, key, _tenant in opened}
+    for place in [place for place in waiting if place[:2] in keys]:
+        for seen, name in waiting[place]:
+            _confirm_one(seen, name, now)
+    return opened
 
 
 def _waits_for(seen: Seen, name: str, entry: Entry) -> Place | None:
@@ -187,6 +191,8 @@ def _note_servers(seen: Seen, cause: Cause | None, now: datetime) -> None:
     """Keep in the row which name servers are confirmed not to answer; where these are others than
     before, the domain has moved to them."""
     row, kind = seen.row, Kind.NAME_SERVER
+    if not row.silent_servers and kind not in row.unconfirmed:
+        return
     if not confirmation.is_away(row.unconfirmed.get(kind), needed=settings.AUDIT_CONFIRM):
         row.silent_servers = ""
     elif cause and cause.place.key != row.silent_servers:

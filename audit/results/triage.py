@@ -5,12 +5,13 @@ checks, the incidents that it is part of, and what somebody has waived.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db import connection
 
-from audit.models import AuditCheck, AuditDomain, Incident, IncidentDomain
+from audit.models import AuditCheck, AuditDomain, Incident
 from audit.models.domains import DomainStatus
 from audit.results import domain_rows, waived
 from audit.results.cause import ANSWERS
@@ -52,13 +53,24 @@ def members_of(domain_ids: Collection[int]) -> dict[int, Members]:
     found: dict[int, Members] = {pk: {} for pk in domain_ids}
     if not found:
         return found
-    rows = IncidentDomain.objects.filter(domain__in=found, left_at=None).order_by()
-    for pk, check_id, *member in rows.values_list(
-        "domain_id", "check_id",
-        "incident_id", "incident__kind", "incident__key", "since", "incident__known",
-    ):  # fmt: skip
-        found[pk][check_id] = Member(*member)  # type: ignore[arg-type] # these five
+    with connection.cursor() as cursor:  # at every lot of audits: not by the ORM
+        cursor.execute(_MEMBERS.format(", ".join(["%s"] * len(found))), list(found))
+        for pk, check_id, incident_id, kind, key, since, known in cursor.fetchall():
+            member = Member(incident_id, kind, key, _moment(since), bool(known))
+            found[pk][check_id] = member
     return found
+
+
+_MEMBERS = (
+    "SELECT m.domain_id, m.check_id, m.incident_id, i.kind, i.key, m.since, i.known"
+    " FROM audit_incident_domains m JOIN audit_incidents i ON i.id = m.incident_id"
+    " WHERE m.left_at IS NULL AND m.domain_id IN ({})"
+)
+
+
+def _moment(value: datetime) -> datetime:
+    """A time as a cursor gives it: SQLite's are in UTC and do not say so."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def take_columns(
