@@ -41,8 +41,10 @@ CAPITALS = r"""
     Janeiro Fevereiro Março Abril Maio Junho Julho Agosto Setembro Outubro Novembro Dezembro
     Segunda-feira Terça-feira Quarta-feira Quinta-feira Sexta-feira Sábado Domingo
 """
-# What is left alone: places, tags, settings, names of hosts.
-NO_WORD = re.compile(r"\{\w*\}|%\(\w+\)\w|%[sd]|<[^<>]*>|\w+=\S*|[\w*.-]+\.(?:com|pem|example)\b")
+# What is left alone: places, tags, settings, names of hosts, labels in the menus of others' pages.
+NO_WORD = re.compile(
+    r"→ [^→]+|\{\w*\}|%\(\w+\)\w|%[sd]|<[^<>]*>|\w+=\S*|[\w*.-]+\.(?:com|pem|example)\b"
+)
 
 
 def found(words, text, flags=re.I):
