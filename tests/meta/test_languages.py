@@ -43,7 +43,8 @@ CAPITALS = r"""
 """
 # What is left alone: places, tags, settings, names of hosts, labels in the menus of others' pages.
 NO_WORD = re.compile(
-    r"→ [^→]+|\{\w*\}|%\(\w+\)\w|%[sd]|<[^<>]*>|\w+=\S*|[\w*.-]+\.(?:com|pem|example)\b"
+    r"→ [^→]+|\{\w*\}|%\(\w+\)\w|%[sd]|<[^<>]*>|\w+=\S*"
+    r"|[\w*.-]+\.(?:com|pem|example)\b"
 )
 
 
