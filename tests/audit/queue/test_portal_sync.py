@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from audit import tasks
 from audit.models import AuditDomain, PortalDomain, PortalSync, Tenant
+from audit.models.domains import free_to_claim
 from audit.queue import portal_sync
 from audit.queue.process import own_process
 from tests.audit import factories as make
@@ -205,6 +206,21 @@ def test_of_two_workers_one_asks(portal):
     assert sorted(asked) == [0, 1]
     assert len(portal.requests) == 1
     assert differences() == {"a.test": "proposed", "b.test": "lost"}
+
+
+def test_of_two_that_saw_the_same_row_one_gets_it(portal, monkeypatch):
+    tenant_of(portal, "b.test")
+    calls = []
+
+    def between(now):
+        calls.append(now)
+        if len(calls) == 2:  # the row was seen, and is not claimed yet
+            assert PortalSync.objects.claim("other", 8)
+        return free_to_claim(now)
+
+    monkeypatch.setattr("audit.models.portal_sync.free_to_claim", between)
+    assert PortalSync.objects.claim("me", 8) == []
+    assert PortalSync.objects.get().claimed_by == "other"
 
 
 def test_whoever_has_lost_the_claim_writes_nothing(portal):
