@@ -91,7 +91,7 @@ def test_selected_domains_are_taken_out_and_put_back(client, domain):
     assert TenantCounts.objects.get().onboarding == 1
     page = f"/domains/{domain.tenant_id}/novo.pt/"
     said = text_of(client.get(page))
-    assert "Taken out of onboarding" in said and "Put back into onboarding" in said
+    assert "Taken out of onboarding" in said and "Put it back into onboarding" in said
     said = text_of(client.get("/onboarding/"))
     assert "novo.pt" not in said and "outro.pt" in said
     assert client.post(page + "onboarding/", {"to": "back"})["Location"] == page
