@@ -63,3 +63,12 @@ def test_no_more_events_of_a_tenant_are_kept_than_a_disk_can_bear(monkeypatch, b
     tasks.tick()
     kept = tenant.events.order_by("pk").values_list("payload__data__domain", flat=True)
     assert list(kept) == ["d2.pt", "d3.pt", "d4.pt", "d5.pt"] and other.events.count() == 1
+
+
+def test_a_server_without_a_portal_registers_by_events_all_the_same(bells):
+    tenant = Tenant.objects.create(name="VM113", without_portal=True)
+    event(tenant, "novo.pt")
+    assert tasks.process_events() == 1
+    row = AuditDomain.objects.get()
+    assert (row.domain, row.source, row.tenant.max_score) == ("novo.pt", "onboarding", 6)
+    assert row.requested_at and row.target().without_portal
