@@ -53,6 +53,8 @@ def _failed(result: CheckResult) -> str:
     """The code of the fault that the lookup of the domain's own MX records met; '' for none."""
     zone = zone_in(result.evidence).zone
     for lookup in result.evidence.get("lookups") or ():
+        if not isinstance(lookup, dict):
+            continue  # evidence that was cut says so in its place
         own = lookup.get("type") == "MX" and is_below(str(lookup.get("name")), zone)
         if own and lookup.get("result") in CODES:
             return str(lookup["result"])

@@ -53,6 +53,8 @@ def test_the_domains_own_lookup_that_failed_is_their_doing(code):
         {"name_servers": []},
         {"zone": ""},
         {"lookups": []},
+        {"lookups": "… [nested too deep]"},
+        {"lookups": ["… 7 more"]},
         {"lookups": [{"name": "mx.other.pt", "type": "A", "result": "dns_timeout"}]},
         {"lookups": [{"name": "other.pt", "type": "MX", "result": "dns_timeout"}]},
         {"lookups": [{"name": "cliente.pt", "type": "MX", "result": "dns_limit"}]},
