@@ -67,7 +67,7 @@ def get_overview(request, query: Query[schemas.OverviewQuery]):
     response=answers(schemas.ScorecardSchema, 404, 422),
 )
 def get_scorecard(request, tenant_id: int, domain: schemas.DomainText | None = None):
-    """The eight checks with findings, fixes and evidence. `domain` may be left out where the tenant
+    """All checks with findings, fixes and evidence. `domain` may be left out where the tenant
     has exactly one.
     """
     tenant = tenant_of(request, tenant_id)
