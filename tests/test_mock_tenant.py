@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from django.core.management import call_command
+from django.utils import timezone
 from standardwebhooks import Webhook
 
 from audit.models import AuditDomain, Tenant
@@ -351,6 +353,10 @@ def test_it_registers_the_tenant_and_its_first_domains_once(db, tmp_path, capsys
     names = set(AuditDomain.objects.values_list("domain", flat=True))
     assert len(names) == 25 and "xn--joo-silva-m2a.pt" in names and "quinta-azul.pt" not in names
     assert set(AuditDomain.objects.values_list("source", flat=True)) == {"onboarding", "import"}
+    long = AuditDomain.objects.filter(
+        onboarding=False, created_at__lt=timezone.now() - timedelta(days=30)
+    )
+    assert set(long) == set(AuditDomain.objects.filter(source="import"))
     assert "of them new: 0" in capsys.readouterr().out
 
 

@@ -4,15 +4,19 @@ import shlex
 import signal
 import sys
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from audit import tasks
 from audit.models import AuditDomain, Tenant
 from mock_tenant.tenant import PORTS, MockTenant, PortTaken
+
+CUSTOMERS_FOR = timedelta(days=120)  # of those that the company did not just get
 
 
 class Command(BaseCommand):
@@ -162,7 +166,7 @@ class Command(BaseCommand):
 
     def _register(self, mock):
         """Store the tenant as it is now and those of its first domains that are missing; what is
-        new is audited at once."""
+        new is audited at once. Every second one has been a customer for long."""
         fields = {**mock.fields, "enabled": True}
         with transaction.atomic():
             tenant = Tenant.objects.filter(name=fields["name"]).first() or Tenant()
@@ -178,15 +182,19 @@ class Command(BaseCommand):
             other.save()
             sources = (AuditDomain.Source.ONBOARDING, AuditDomain.Source.IMPORT)
             present = mock.company.present()
-            new = sum(
-                AuditDomain.objects.register(tenant=tenant, domain=d.name, source=sources[n % 2])[1]
+            made = [
+                AuditDomain.objects.register(tenant=tenant, domain=d.name, source=sources[n % 2])
                 for n, d in enumerate(present)
-            )
+            ]
+            new = [row for row, is_new in made if is_new]
+            AuditDomain.objects.filter(
+                pk__in=[row.pk for row in new if row.source == AuditDomain.Source.IMPORT]
+            ).update(created_at=timezone.now() - CUSTOMERS_FOR, onboarding=False)
             if AuditDomain.objects.due().exists():
                 tasks.enqueue()
         self._say(
             f"Tenant {tenant.name} is number {tenant.pk} in the database; domains: {len(present)}, "
-            f"of them new: {new}."
+            f"of them new: {len(new)}."
         )
         return tenant
 
