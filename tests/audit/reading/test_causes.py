@@ -82,18 +82,21 @@ def test_the_api_names_the_cause(client):
     assert findings["dns_spf"][0]["because"] == {"check_id": "dns_mx", "code": "dns_mx_problem"}
 
 
-def test_the_customer_is_told_the_cause_and_not_its_effects(client):
+@pytest.mark.parametrize("with_records", [True, False])
+def test_the_customer_is_told_the_cause_and_of_its_effects_what_needs_records(with_records):
     """Also where the effect would be ours to act on: it goes when the customer has acted."""
+    spf = make.make_effect("dns_spf", "dns_mx")
+    if not with_records:
+        spf = replace(spf, findings=tuple(replace(f, fix=None) for f in spf.findings))
     domain = audited(
         make.make_result("dns_mx", "fail"),
-        make.make_effect("dns_spf", "dns_mx"),
+        spf,
         make.make_effect("cert_le", "dns_mx", owner=Owner.HOST),
         make.make_result("nginx_vhost", "fail", owner=Owner.HOST),
         make.make_effect("webmail_http", "nginx_vhost"),
     )
     shown = report_of(domain)
-    (step,) = shown.steps
-    assert step.check_id == "dns_mx"
+    assert {step.check_id for step in shown.steps} == {"dns_mx", *["dns_spf"] * with_records}
     assert len(shown.ours) == 2 and not any("SPF" in noun for noun in shown.ours)
 
 
