@@ -16,7 +16,7 @@ Kind = PortalDomain.Kind
 @admin.register(PortalDomain)
 class PortalDomainAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["unicode", "of_tenant", "kind", "since", "ignored_at"]
-    list_filter = ["kind", ("ignored_at", admin.EmptyFieldListFilter), "tenant"]
+    list_filter = ["kind", "ignored_at", "tenant"]
     search_fields = ["domain"]
     ordering = ["domain", "pk"]
     fields = ["domain", "of_tenant", "kind", "since", "ignored_at"]

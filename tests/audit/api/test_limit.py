@@ -90,7 +90,7 @@ def test_each_token_and_each_user_has_a_count_of_their_own(five):
 @pytest.mark.parametrize("operation", [o for o in TABLE if o != "receiveEvent"])
 def test_every_operation_counts(client, five, operation, role):
     """Case 134."""
-    world = {"tenant": make.make_tenant().pk, "run": 1}
+    world = {"tenant": make.make_tenant().pk, "run": 1, "link": 1}
     headers = as_role(client, role, None)
     assert role in ROLES
     for _n in range(5):
