@@ -150,13 +150,15 @@ def test_a_finding_is_marked_as_known_and_taken_back(new_page, fleet):
     page.locator("[data-card]", has_text="spf.pt").click()
     page.locator(".mark-known summary").click()
     page.get_by_label("Why it may stand").fill("moves to us on 1 March")
-    refresh(page)
+    with page.expect_event("requestfinished", lambda r: "/spf.pt/panel/" in r.url):
+        refresh(page)
     expect(page.get_by_label("Why it may stand")).to_have_value("moves to us on 1 March")
     page.get_by_role("button", name="Mark as known").click()
     expect(page.locator(".waiver")).to_contain_text("moves to us on 1 March · ana · until")
     expect(page.locator("tr", has_text="spf.pt")).to_contain_text("known:")
     page.get_by_role("button", name="Take back").click()
     expect(page.locator(".waiver")).to_have_count(0)
+    expect(page.locator("tr", has_text="spf.pt")).not_to_contain_text("known:")
 
 
 def test_a_view_is_kept_under_a_name(new_page, fleet):
