@@ -33,13 +33,14 @@ ORDERS = {
     "last_audit": ["last_audit_at", "id"],  # never audited first
 }
 NEW = timedelta(hours=24)  # for how long trouble is new
+ONBOARDING = "onboarding"  # where those stand that are new, and the group of all that are set up
 STATUSES = ("healthy", "warning", "critical", "unknown", "stale")  # what is counted, too
 # what a value of the filter `group` is in models.domains.GROUPS; the new ones are told by the time
 KEPT_GROUPS = {
     "ours": "needs_host",
     "customer": "needs_customer",
     "unmeasured": "not_measured",
-    "onboarding": "onboarding",
+    ONBOARDING: "onboarding",
     "known": "known",
 }
 HEALTHY = DomainStatus.HEALTHY.rank
@@ -94,9 +95,12 @@ def select(domains: Domains, filters: Filters) -> Domains:
 
 
 def in_status(status: str) -> Q | Exact | LessThan:
-    """The condition of being in a status, or `stale`."""
+    """The condition of being in a status, `stale`, or new and in onboarding."""
     if status == "stale":
         return _stale()
+    if status == ONBOARDING:
+        few = _keys(_enabled().filter(standing_apart()))
+        return Q(pk__in=few) if len(few) <= FEW else standing_apart()
     # +0: not to be looked up by, or all that are in that status would be sorted
     return Exact(F("severity") + 0, DomainStatus(status).rank)
 
@@ -238,9 +242,10 @@ FILTERS = {
     ),
     "status": Filter(
         gettext_lazy("Filter by status"),
-        "Only domains in this status, or those that are stale.",
+        "Only domains in this status; those that are stale; or those in `onboarding` whose grace "
+        "(AUDIT_GRACE_DAYS) has not ended and that are not healthy yet.",
         condition=in_status,
-        values=(*DomainStatus.values, "stale"),
+        values=(*DomainStatus.values, "stale", ONBOARDING),
     ),
     "q": Filter(gettext_lazy("Find a domain"), SEARCHED, condition=containing),
     "check": Filter(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -16,9 +15,9 @@ from django.utils.translation import pgettext
 from audit.models import AuditDomain, ReportLink, Tenant, WorkerHeartbeat
 from audit.models.domains import AuditDomainQuerySet, DomainStatus
 from audit.reading import trend
-from audit.reading.filters import FILTERS, NEW, Filters, select
+from audit.reading.filters import FILTERS, NEW, ONBOARDING, Filters, select
 from audit.reading.incidents import open_shared
-from audit.reading.overview import new_domains, overview
+from audit.reading.overview import overview
 from audit.reading.paging import CursorError
 from audit.reading.reason import sentence, short_name
 from audit.reading.scorecard import not_here
@@ -39,14 +38,13 @@ from audit.web.query import (
     view_of,
 )
 from audit.web.query import NEW as NEW_FOLD
+from audit.web.standing import BAR, item, set_apart, standing_of
 from collectors.base import Status
 from collectors.names import is_mixed_script
 from collectors.registry import CHECKS, core_checks
 
 SOON_DAYS = 10  # of a certificate: its automatic renewal has failed for long
 COUNTED = 1_000  # domains that match a check or a text
-ONBOARDING = "onboarding"  # the group, and what new domains look like
-BAR = [DomainStatus.CRITICAL, DomainStatus.WARNING, DomainStatus.UNKNOWN, DomainStatus.HEALTHY]
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,9 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
     query, here = place.query(), place.query(cursor=cursor, page=page)
     if not data["previous_cursor"]:
         page = 1
-    _set_apart(data)
+    set_apart(data["tenants"])
+    for status in BAR:
+        data["summary"][status] = sum(t[status] for t in data["tenants"])  # type: ignore[literal-required] # a status
     counts = _counts(data, filters.get("tenant"))
     matches, exact = _matches(domains, counts, filters, data, first=not data["previous_cursor"])
     links = ReportLink.objects.newest_of(c["id"] for c in data["cards"] if c["has_link"])
@@ -300,47 +300,26 @@ def _counts(data: Overview, tenant: int | str | None) -> Mapping[str, Any]:
     return next((t for t in data["tenants"] if t["id"] == tenant), nothing)  # type: ignore[arg-type]
 
 
-def _set_apart(data: Overview) -> None:
-    """Count new domains in no status: they stand under onboarding until their grace ends."""
-    some = settings.AUDIT_GRACE_DAYS and any(t["groups"][ONBOARDING] for t in data["tenants"])
-    apart = new_domains() if some else {}
-    for tenant in data["tenants"]:
-        for status, n in apart.get(tenant["id"], {}).items():
-            tenant[status] -= n  # type: ignore[literal-required] # a status
-            data["summary"][status] -= n  # type: ignore[literal-required] # a status
-
-
 def _strip(counts: Mapping[str, Any], place: Place) -> list[dict[str, Any]]:
+    """The numbers of all domains, or of the chosen tenant's: each leads to as many, whatever else
+    narrows this list."""
+    numbers = {**standing_of(counts), "stale": counts["stale"]}
+    tenant, sort = (place.filters.get(name) for name in ("tenant", "sort"))
     items = []
-    for status in [*map(str, BAR), "stale"]:
+    for status, n in numbers.items():
         active = place.filters.get("status") == status
-        if counts[status] or active or status in ("critical", "warning", "healthy"):
-            items.append(
-                {
-                    "status": status,
-                    "n": counts[status],
-                    "word": status_word(status, counts[status]),
-                    "active": active,
-                    "url": place.url(status="" if active else status, fold=""),
-                }
-            )
-    if n := _apart(counts):
-        active = place.filters.get("group") == ONBOARDING
-        url = place.url(status="", fold="", group="" if active else ONBOARDING)
-        word = _("in onboarding")
-        items.append({"status": ONBOARDING, "n": n, "word": word, "active": active, "url": url})
+        if n or active or status in ("critical", "warning", "healthy"):
+            filters = Filters(tenant=tenant, status="" if active else status, sort=sort)
+            shown = item(Filters(status=status), n)
+            url = reverse("overview") + query_of(filters, place.limit, view=place.view)
+            items.append({**shown, "active": active, "url": url})
     return items
-
-
-def _apart(counts: Mapping[str, Any]) -> int:
-    """How many stand in no status, as they are new."""
-    return counts["domains"] - sum(counts[status] for status in BAR)
 
 
 def _bar(counts: Mapping[str, Any]) -> list[dict[str, str]]:
     """The proportion of each status as SVG lengths."""
     total, at, parts = counts["domains"], 0, []
-    for status, n in [*((str(s), counts[s]) for s in BAR), (ONBOARDING, _apart(counts))]:
+    for status, n in standing_of(counts).items():
         if n:
             x, width = f"{100 * at / total:.3f}%", f"{100 * n / total:.3f}%"
             parts.append({"status": status, "x": x, "width": width})
@@ -372,6 +351,8 @@ def _matches(
     fold = narrowing.get("fold", "none")
     hidden = counts["groups"]["covered"] if fold != "none" else 0
     hidden += counts["healthy"] if fold == "healthy" else 0
+    if narrowing.get("status") == ONBOARDING:
+        return standing_of(counts)[ONBOARDING], True
     return counts[str(narrowing.get("status", "domains"))] - hidden, True
 
 

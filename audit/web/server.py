@@ -10,16 +10,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from audit.models import (
-    AuditDomain,
-    Incident,
-    ServerCard,
-    ServerCheck,
-    ServerTransition,
-    Tenant,
-    TenantCounts,
-)
-from audit.models.domains import DomainStatus
+from audit.models import AuditDomain, Incident, ServerCard, ServerCheck, ServerTransition, Tenant
 from audit.reading import causes, overview, portal_domains, server_card
 from audit.reading import trail as trail_reading
 from audit.reading.filters import Filters
@@ -27,16 +18,16 @@ from audit.reading.paging import CursorError, turn
 from audit.reading.scorecard import not_here
 from audit.results import trail
 from audit.results.shapes import Scorecard, ServerState, ShownRow
-from audit.results.translate import status_word, translate
+from audit.results.translate import translate
 from audit.tasks import request_server_test
 from audit.web.audit_now import too_many
 from audit.web.permissions import PageRequest, may_register, may_run, require_run, viewer
 from audit.web.query import MAX_ID, query_of
+from audit.web.standing import items_of, set_apart
 from collectors.base import Status
 from collectors.server.card import CARD
 
 RECENT, HISTORY_PAGE, INCIDENTS = 8, 50, 20  # on the page of a tenant, on a page of its history
-STATUSES = (DomainStatus.CRITICAL, DomainStatus.WARNING, DomainStatus.UNKNOWN, DomainStatus.HEALTHY)
 RANK = {status.value: n for n, status in enumerate(server_card.WORST)}
 
 
@@ -44,17 +35,21 @@ RANK = {status.value: n for n, status in enumerate(server_card.WORST)}
 @viewer
 def servers(request: PageRequest) -> HttpResponse:
     """All tenants: the worst row of each, and its domains by state; the worst first."""
-    counts = {c.pk: c for c in TenantCounts.objects.all()}
+    counts = overview.counts()
+    set_apart(counts)
+    numbers = {c["id"]: items_of(c) for c in counts}
     rows: dict[int, list[ServerCheck]] = {}
     for row in ServerCheck.objects.defer("evidence", "findings").filter(check_id__in=CARD):
         rows.setdefault(row.tenant_id, []).append(row)
     tenants = list(_tenants().select_related("server_card"))
-    listed = [_listed(t, rows.get(t.pk, []), counts.get(t.pk)) for t in tenants]
+    listed = [_listed(t, rows.get(t.pk, []), numbers.get(t.pk, [])) for t in tenants]
     listed.sort(key=lambda e: (not e["tenant"].enabled, RANK[e["status"]], e["tenant"].name))
     return render(request, "servers.html", {"servers": listed, "refreshes": False})
 
 
-def _listed(tenant: Tenant, rows: list[ServerCheck], counts: TenantCounts | None) -> dict[str, Any]:
+def _listed(
+    tenant: Tenant, rows: list[ServerCheck], numbers: list[dict[str, Any]]
+) -> dict[str, Any]:
     status = server_card.worst(row.status for row in rows)
     wrong = [row for row in rows if row.status != Status.OK]
     wrong.sort(key=lambda row: (RANK[row.status], list(CARD).index(row.check_id)))
@@ -73,20 +68,8 @@ def _listed(tenant: Tenant, rows: list[ServerCheck], counts: TenantCounts | None
             for row in wrong[:3]
         ],
         "more": max(0, len(wrong) - 3),
-        "numbers": _numbers(tenant, counts),
+        "numbers": numbers,
     }
-
-
-def _numbers(tenant: Tenant, counts: TenantCounts | None) -> list[dict[str, Any]]:
-    """The tenant's domains by state, with where the overview lists them."""
-    found = []
-    for status in STATUSES:
-        if counts and (n := getattr(counts, status)) > 0:
-            query = query_of(Filters(tenant=tenant.pk, status=str(status)))
-            word = status_word(status, n)
-            url = reverse("overview") + query
-            found.append({"status": str(status), "n": n, "word": word, "url": url})
-    return found
 
 
 @require_safe
@@ -191,6 +174,8 @@ def context_of(request: PageRequest, row: Tenant) -> dict[str, Any]:
     judged, off = _rows(row, state)
     kept = ServerCard.objects.filter(pk=row.pk).first()
     waits = bool(kept and kept.requested_at and row.enabled)
+    counts = overview.counts(row.pk)  # none of one that is switched off: nothing lists its domains
+    set_apart(counts)
     change = row.enabled and request.user.has_perm("audit.change_tenant")
     return {
         "domain": row,  # what the templates of a check name their ids by
@@ -200,7 +185,7 @@ def context_of(request: PageRequest, row: Tenant) -> dict[str, Any]:
         "off": off,
         "bad": sum(c["status"] in (Status.FAIL, Status.WARN) for c in judged),
         "transitions": transitions,
-        "numbers": _numbers(row, TenantCounts.objects.filter(pk=row.pk).first()),
+        "numbers": items_of(counts[0]) if counts else [],
         "not_here": _not_here(row),
         "everything": reverse("overview") + query_of(Filters(tenant=row.pk)),
         "incidents": [_incident(i) for i in _open(row)],

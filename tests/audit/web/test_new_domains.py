@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from audit.models import AuditDomain, AuditRun, ReportLink
+from audit.models import AuditDomain, AuditRun, ReportLink, Tenant
 from tests.audit.factories import make_domain, make_operator, make_tenant, make_token
 
 pytestmark = pytest.mark.django_db
@@ -104,3 +104,37 @@ def test_in_the_api_its_status_is_what_it_is(client):
     assert data["summary"]["critical"] == 3
     data = client.get("/api/v1/audit/overview?status=critical&fold=new", headers=headers).json()
     assert {c["domain"] for c in data["cards"]} == {"late.pt", "old.pt"}
+
+
+def numbers_of(html):
+    """[(the number, the address behind it)] of all that a page counts by status, without the one
+    that is shown."""
+    found = re.findall(r'class="count is-[^"]*"\s+href="([^"]+)"><b>([\d.,]+)</b>', html)
+    return [(int(n), href.replace("&amp;", "&")) for href, n in found]
+
+
+@pytest.mark.parametrize("path", ["/?view=cards", "/servers/", "/tenants/{tenant}/"])
+def test_every_number_is_as_long_as_its_list(page, fleet, path):
+    """Also where an incident covers one, and one is all right."""
+    make_domain("good.pt", fleet, checks={})
+    make_domain("covered.pt", fleet, checks={"dns_mx": "fail"})
+    AuditDomain.objects.filter(domain="covered.pt").update(covered=True)
+    numbers = numbers_of(page(path.format(tenant=fleet.pk)))
+    assert sum(n for n, _href in numbers) == 5
+    for n, href in numbers:
+        assert len(looks(page(href))) == n, href
+
+
+def test_a_status_leads_to_as_many_whatever_else_is_chosen(page):
+    """The strip counts the whole fleet, and says so in every list."""
+    for path in ("/?group=customer&q=late", "/?check=dns_mx&owner=customer", "/?status=onboarding"):
+        for n, href in numbers_of(page(path)):
+            assert len(looks(page(href))) == n, (path, href)
+    assert looks(page("/?status=onboarding")) == {"new.pt": "onboarding"}
+
+
+def test_a_server_counts_as_the_overview_does(page):
+    html = page("/servers/")
+    assert "<b>2</b> critical" in html and "<b>1</b> in onboarding" in html
+    Tenant.objects.update(enabled=False)
+    assert numbers_of(page("/servers/")) == [], "nothing lists what is not audited"
