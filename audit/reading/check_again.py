@@ -119,7 +119,7 @@ def _of_record(record: Record, answers: Answers, names: dict[str, str]) -> Recor
     seen = published(record, answers)
     if not seen:
         return None
-    right = [s.verdict == Verdict.HAS for s in seen]
+    right = [s.verdict.is_right for s in seen]
     heard = [s for s in seen if s.state == State.ANSWERED]
     state = "all" if all(right) else "some" if any(right) else "none" if heard else "unknown"
     lines = tuple(
@@ -128,7 +128,7 @@ def _of_record(record: Record, answers: Answers, names: dict[str, str]) -> Recor
             name=s.server.name,
             words=_words(record, s),
             values=tuple(v if len(v) <= VALUE else f"{v[:VALUE]}…" for v in s.values[:3]),
-            is_right=s.verdict == Verdict.HAS,
+            is_right=s.verdict.is_right,
             is_heard=s.state == State.ANSWERED,
         )
         for s in seen
@@ -148,6 +148,8 @@ def _words(record: Record, seen: Seen) -> str:
             return _("not yet, it has no such record")
         case Verdict.BOTH:
             return _("has it, and what is to be taken out as well:")
+        case Verdict.SAME:
+            return _("has what the alias leads to; that counts as well")
         case Verdict.NOWHERE:
             return _("has it; what it points to is with us, and not there yet")
     return _state(seen.state)

@@ -80,8 +80,12 @@ def _ask(row: AuditDomain, ends: float) -> None:
     records = [record for step in steps_of(row) for record in step.records]
     # without a record to look for, it is told at least which of them answer
     questions = [question(record) for record in records] or [(row.domain, "MX")]
+    aliases = {
+        question(r)[0]: r.value for r in records if r.type == "CNAME" and r.action != "remove"
+    }
     left = max(0.5, ends - time.monotonic())  # the database may have been busy
-    answers = asyncio.run(ask(row.domain, questions, config=net_config(), seconds=left))
+    look = ask(row.domain, questions, config=net_config(), aliases=aliases, seconds=left)
+    answers = asyncio.run(look)
     asked.update(answers=answers.to_json())
 
 

@@ -50,7 +50,8 @@ class Server:
 class Said:
     """What one server said to one question: `records` as text, of the name or of where its aliases
     lead (`chain`); `ttl` in seconds. `leads`: whether what an alias points at is there; None where
-    that was not looked at."""
+    that was not looked at. `stands_in`: what stands there is not the alias that was looked for, and
+    says the same as its end."""
 
     server: str
     name: str
@@ -60,6 +61,7 @@ class Said:
     chain: tuple[str, ...] = ()
     ttl: int = 0
     leads: bool | None = None
+    stands_in: bool = False
 
 
 @dataclass(frozen=True)

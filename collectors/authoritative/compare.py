@@ -43,7 +43,13 @@ class Verdict(StrEnum):
     OLD = "old"
     NONE = "none"
     NOWHERE = "nowhere"  # the alias is there, and what it points at is not
+    SAME = "same"  # no such alias, but what its end says: it counts as well
     UNKNOWN = "unknown"
+
+    @property
+    def is_right(self) -> bool:
+        """Whether nothing is left to do there."""
+        return self in (Verdict.HAS, Verdict.SAME)
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,15 @@ def _judge(record: Wanted, said: Said, server: Server) -> Seen:
         aliased = said.chain and rdtype != "CNAME"  # what is seen stands elsewhere
         left = going or [t for t in there if _is_same_text(rdtype, t, record.value)]
         return seen(Verdict.OLD, left) if left and not aliased else seen(Verdict.HAS)
-    right = [t for t in there if means_the_same(rdtype, record.value, t)]
+    if said.stands_in:
+        return seen(Verdict.SAME)
+    right = [
+        t
+        for t in there
+        if means_the_same(rdtype, record.value, t)
+        # the text to be replaced is not right because it holds the same key or the same terms
+        and (t not in going or _is_same_text(rdtype, record.value, t))
+    ]
     others = [t for t in there if t not in right]
     if rdtype == "TXT" and is_spf(record.value.encode()):
         others = [t for t in others if is_spf(t.encode())]  # a domain has texts of many kinds
@@ -125,7 +139,8 @@ def _same_policy(wanted: str, text: str) -> bool:
         there = parse_key_record(found)
     except KeyRecordError:
         return False
-    return key is not None and there.key == key and there.allows_sha256 and there.for_email
+    usable = there.allows_sha256 and there.for_email and not there.testing
+    return key is not None and there.key == key and usable
 
 
 def _terms(text: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import dns.exception
@@ -11,7 +11,9 @@ import dns.rcode
 
 from collectors.authoritative.answers import Answers, Said, Server, State, Trouble
 from collectors.authoritative.budget import QUERIES, SECONDS, Budget, Recursor
+from collectors.authoritative.compare import means_the_same
 from collectors.authoritative.delegation import Finder
+from collectors.names import same_name
 from collectors.net.addresses import is_reachable
 from collectors.net.dns_client import system_servers
 from collectors.net.dns_records import Named, Record, Texts
@@ -37,17 +39,20 @@ async def ask(
     questions: Sequence[Asked],
     *,
     config: NetConfig,
+    aliases: Mapping[str, str] | None = None,
     seconds: float = SECONDS,
     queries: int = QUERIES,
 ) -> Answers:
     """What each name server of the zone of `domain` (A-label) says to these questions.
 
-    `questions`: (name, type), names in lower case without the final dot; the first ten count. Takes
-    at most `seconds` and sends at most `queries` packets: whatever was not learnt by then is
-    NOT_ASKED, or SILENT where a server had its time. Raises nothing for what servers do.
+    `questions`: (name, type), names in lower case without the final dot; the first ten count.
+    `aliases`: {name: where its CNAME is to lead}; where it is not there, it is looked whether what
+    stands there says the same. Takes at most `seconds` and sends at most `queries` packets:
+    whatever was not learnt by then is NOT_ASKED, or SILENT where a server had its time. Raises
+    nothing for what servers do.
     """
     usual = [q for q in dict.fromkeys(questions) if _is_name(q[0])]
-    look = _Look(domain, usual[:QUESTIONS], config, queries)
+    look = _Look(domain, usual[:QUESTIONS], config, queries, aliases or {})
     with contextlib.suppress(TimeoutError):
         # a little is left for what follows: the end of sockets, the page
         async with asyncio.timeout(seconds * 0.95):
@@ -60,9 +65,15 @@ class _Look:
     """One look, and what it has learnt so far."""
 
     def __init__(
-        self, domain: str, questions: list[Asked], config: NetConfig, queries: int
+        self,
+        domain: str,
+        questions: list[Asked],
+        config: NetConfig,
+        queries: int,
+        aliases: Mapping[str, str],
     ) -> None:
         self.domain, self.questions, self.port = domain, questions, config.authoritative_port
+        self.aliases = {n: t.lower().removesuffix(".") for n, t in aliases.items() if _is_name(t)}
         self.budget = Budget(queries)
         hosts = list(config.dns_servers) or [(address, 53) for address in system_servers()]
         self.recursor = Recursor(self.budget, hosts)
@@ -130,6 +141,8 @@ class _Look:
             host = server.address, self.port
             answer: Answer = await self.budget.ask(host, *asked, owed=True)
             said = await self._read(server, asked, answer)
+            if said.state == State.ANSWERED and asked[1] == "CNAME" and not answer.rcode:
+                said = await self._instead(server, said)
         except BadTry as bad:
             said = Said(server.name, *asked, _STATES.get(str(bad), State.FAILED))
         self.said[server.name, asked] = said
@@ -173,11 +186,45 @@ class _Look:
         """Whether what an alias points at is there: a key, or an address."""
         if asked[1] != "CNAME" or not records or not isinstance(records[0], Named):
             return None
-        rdtype = "TXT" if "._domainkey." in asked[0] else "A"
         try:
-            return bool(await self.recursor.records(records[0].target, rdtype))
+            for rdtype in _types_at_the_end(asked[0]):
+                if await self.recursor.records(records[0].target, rdtype):
+                    return True
         except BadTry:
             return None
+        return False
+
+    async def _instead(self, server: Server, said: Said) -> Said:
+        """The same, or with `stands_in` where another alias, or records instead of one, say what
+        the end of the alias that is looked for says, and nothing else."""
+        target = self.aliases.get(said.name)
+        if not target or any(same_name(target, text) for text in said.records):
+            return said
+        found = False
+        try:
+            for rdtype in _types_at_the_end(said.name):
+                there = _texts(await self._at(server, said, rdtype))
+                wanted = _texts(await self.recursor.records(target, rdtype)) if there else ()
+                if rdtype == "TXT" and len(there) > 1:  # one key alone may stand there
+                    return said
+                if not all(any(means_the_same(rdtype, w, t) for w in wanted) for t in there):
+                    return said
+                found = found or bool(there)
+        except BadTry:
+            return replace(said, state=State.NOT_ASKED)
+        return replace(said, stands_in=found)
+
+    async def _at(self, server: Server, said: Said, rdtype: str) -> Sequence[Record]:
+        """What a server has at a name itself, or at the end of its alias there; raises BadTry."""
+        if said.records:
+            return await self.recursor.records(said.records[0].lower().rstrip("."), rdtype)
+        answer: Answer = await self.budget.ask((server.address, self.port), said.name, rdtype)
+        return answer.records if answer.authoritative and not answer.chain else ()
+
+
+def _types_at_the_end(name: str) -> tuple[str, ...]:
+    """What is looked for at the end of an alias: a key, or addresses."""
+    return ("TXT",) if "._domainkey." in name else ("A", "AAAA")
 
 
 def _is_name(name: str) -> bool:

@@ -126,6 +126,37 @@ def test_an_alias_that_leads_nowhere_yet_is_not_right():
     assert verdict(record, "s1.dkim.host.test.", leads=None)[0] == Verdict.HAS
 
 
+def test_what_says_the_same_as_the_alias_that_is_looked_for_is_right():
+    record = Record("add", "CNAME", "s1.dkim.host.test")
+    assert verdict(record, stands_in=True) == (Verdict.SAME, ()) and Verdict.SAME.is_right
+    assert verdict(record, "other.host.test.", stands_in=True) == (Verdict.SAME, ())
+    assert verdict(record)[0] == Verdict.NONE and not Verdict.NONE.is_right
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (f"v=DKIM1; t=y; p={RSA_2048}", f"v=DKIM1; p={RSA_2048}"),
+        (f"k=rsa;  p={RSA_2048};", KEY),
+        (f"v=DKIM1; k=rsa; p={RSA_2048[:40]} {RSA_2048[40:]}", KEY),
+        ("V=SPF1 include:_spf.host.test ~all", SPF),
+        ("v=spf1  include:_SPF.host.test ~all", SPF),
+        ("v=DMARC1; p=NONE; rua=mailto:dmarc@host.test;", DMARC),
+    ],
+)
+def test_the_text_that_is_to_be_replaced_is_never_the_right_one(old, new):
+    """Whatever it has in common with it: nothing was changed yet."""
+    record = Record("replace", "TXT", new, values_now=(old,))
+    assert verdict(record, old) in ((Verdict.OLD, (old,)), (Verdict.NONE, ()))
+    assert verdict(record, new) == (Verdict.HAS, ())
+    assert verdict(record, new, old)[0] == Verdict.BOTH
+
+
+def test_a_key_that_is_only_tested_is_not_right_in_any_words():
+    assert not means_the_same("TXT", KEY, f"v=DKIM1; k=rsa; t=s:y; p={RSA_2048}")
+    assert means_the_same("TXT", KEY, f"v=DKIM1; k=rsa; t=s; p={RSA_2048}")
+
+
 def test_a_text_to_be_removed_that_is_seen_through_an_alias_stands_elsewhere():
     record = Record("remove", "TXT", KEY)
     assert verdict(record, KEY, chain=("s1.dkim.host.test",)) == (Verdict.HAS, ())

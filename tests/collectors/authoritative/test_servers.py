@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from collectors.authoritative import Answers, State, Trouble
 from mock_tenant.zone import ACTIONS
 from tests.collectors.authoritative.name_servers import Internet, delegated, reply
+from tests.collectors.dkim_keys import spki
 
 DOMAIN = "kunde.test"
 MX, SPF, DMARC = (DOMAIN, "MX"), (DOMAIN, "TXT"), (f"_dmarc.{DOMAIN}", "TXT")
@@ -338,6 +339,85 @@ def test_an_alias_into_another_zone_is_followed_to_its_end_once():
             assert said.records == ("v=DKIM1; p=AAAA",) and said.chain == (end,)
         else:
             assert said.records == (f"{end}.",) and said.leads is True
+
+
+KEY, KEY_NAME, KEY_END = (
+    f"v=DKIM1; k=rsa; p={spki()}",
+    f"s1._domainkey.{DOMAIN}",
+    "s1.dkim.host.test",
+)
+WEBMAIL, WEB_END = f"webmail.{DOMAIN}", "web.host.test"
+
+
+@pytest.mark.parametrize(
+    ("there", "at_the_end", "stands_in"),
+    [
+        ({KEY_NAME: {"TXT": [f"p={spki()}"]}}, {KEY_END: {"TXT": [KEY]}}, True),
+        ({KEY_NAME: {"TXT": [KEY, f"p={spki()}"]}}, {KEY_END: {"TXT": [KEY]}}, False),
+        ({KEY_NAME: {"TXT": [f"t=y; p={spki()}"]}}, {KEY_END: {"TXT": [KEY]}}, False),
+        ({KEY_NAME: {"TXT": [KEY]}}, {KEY_END: {"TXT": [KEY]}}, True),
+        ({KEY_NAME: {"TXT": [KEY, "other"]}}, {KEY_END: {"TXT": [KEY]}}, False),
+        (
+            {KEY_NAME: {"TXT": [f"v=DKIM1; p={spki(name='other')}"]}},
+            {KEY_END: {"TXT": [KEY]}},
+            False,
+        ),
+        ({KEY_NAME: {"TXT": [KEY]}}, {}, False),
+        ({KEY_NAME: {"A": ["192.0.2.1"]}}, {KEY_END: {"TXT": [KEY]}}, False),
+        ({}, {KEY_END: {"TXT": [KEY]}}, False),
+        (
+            {KEY_NAME: {"CNAME": ["older.host.test"]}},
+            {KEY_END: {"TXT": [KEY]}, "older.host.test": {"TXT": [KEY]}},
+            True,
+        ),
+        ({WEBMAIL: {"A": ["192.0.2.9"]}}, {WEB_END: {"A": ["192.0.2.9", "192.0.2.8"]}}, True),
+        ({WEBMAIL: {"A": ["192.0.2.7"]}}, {WEB_END: {"A": ["192.0.2.9"]}}, False),
+        ({WEBMAIL: {"AAAA": ["2001:db8::9"]}}, {WEB_END: {"AAAA": ["2001:db8::9"]}}, True),
+        (
+            {WEBMAIL: {"A": ["192.0.2.9"], "AAAA": ["2001:db8::bad"]}},
+            {WEB_END: {"A": ["192.0.2.9"]}},
+            False,
+        ),
+        (
+            {WEBMAIL: {"CNAME": ["mail.host.test"]}},
+            {WEB_END: {"A": ["192.0.2.9"]}, "mail.host.test": {"A": ["192.0.2.9"]}},
+            True,
+        ),
+        (
+            {WEBMAIL: {"CNAME": ["parking.test"]}},
+            {WEB_END: {"A": ["192.0.2.9"]}, "parking.test": {"A": ["192.0.2.6"]}},
+            False,
+        ),
+    ],
+)
+def test_what_says_the_same_as_an_alias_stands_in_for_it(there, at_the_end, stands_in):
+    """A key as TXT where an alias of it is looked for, addresses, another alias: the audit counts
+    them, and so does this."""
+    resolver = delegated(DOMAIN, ns1=ONE)
+    resolver["names"] |= at_the_end
+    webmail = WEBMAIL in there
+    name, end = (WEBMAIL, WEB_END) if webmail else (KEY_NAME, KEY_END)
+    with Internet(resolver, {ONE: {"names": {DOMAIN: {"TXT": ["x"]}, **there}}}) as net:
+        answers = net.look(DOMAIN, [SPF, (name, "CNAME")], aliases={name: f"{end}."})
+        assert answers.queries == net.count
+    [said] = answers.about(name, "CNAME")
+    assert said.state == State.ANSWERED and said.stands_in is stands_in
+    assert Answers.from_json(answers.to_json()) == answers
+
+
+def test_where_the_end_of_the_alias_cannot_be_had_nobody_is_said_to_lack_it():
+    resolver = delegated(DOMAIN, ns1=ONE) | {"rules": [{"name": KEY_END, "action": "servfail"}]}
+    with Internet(resolver, {ONE: {"names": {KEY_NAME: {"TXT": [KEY]}}}}) as net:
+        answers = net.look(DOMAIN, [(KEY_NAME, "CNAME")], aliases={KEY_NAME: KEY_END})
+    assert states(answers) == {"ns1": [State.NOT_ASKED]}
+
+
+def test_an_alias_to_a_name_with_ipv6_alone_leads_somewhere():
+    resolver = delegated(DOMAIN, ns1=ONE)
+    resolver["names"][WEB_END] = {"AAAA": ["2001:db8::9"]}
+    with Internet(resolver, {ONE: {"names": {WEBMAIL: {"CNAME": [WEB_END]}}}}) as net:
+        [said] = net.look(DOMAIN, [(WEBMAIL, "CNAME")]).said
+    assert said.leads is True
 
 
 def test_a_server_of_the_zone_that_delegates_a_name_refers_to_others_for_it():
