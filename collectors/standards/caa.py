@@ -40,11 +40,21 @@ async def relevant_set(
 def allows(records: Iterable[Any], issuer: str, *, wildcard: bool = False) -> bool:
     """Whether these records let `issuer` (its domain) issue; dnspython's CAA rdata."""
     records = list(records)
-    if any(r.flags & CRITICAL and r.tag.lower() not in _KNOWN for r in records):
+    if is_closed(records):
         return False
     named = [r for r in records if r.tag.lower() == b"issuewild"] if wildcard else []
     named = named or [r for r in records if r.tag.lower() == b"issue"]
     return not named or any(_issuer_of(r.value) == issuer for r in named)
+
+
+def is_closed(records: Iterable[Any]) -> bool:
+    """Whether nobody may issue, as a critical property is one that nobody knows (section 4.1)."""
+    return any(r.flags & CRITICAL and r.tag.lower() not in _KNOWN for r in records)
+
+
+def has(records: Iterable[Any], tag: bytes) -> bool:
+    """Whether a record has this tag (lower case)."""
+    return any(r.tag.lower() == tag for r in records)
 
 
 def _issuer_of(value: bytes) -> str:

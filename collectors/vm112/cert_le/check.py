@@ -47,9 +47,11 @@ async def check_certificate(target: Target, session: CheckSession) -> Outcome:
     reported, (place, nodes) = await asyncio.gather(reported_by_portal(target, session), look())
     intermediates = session.intermediates
     outcome = certificate_outcome(url.host, reported, nodes, now=now, intermediates=intermediates)
-    served = [node.leaf for node in nodes if node.leaf]
-    if served and place:
-        outcome.findings.extend(await renewal_findings(served[0], url, place, session))
+    judged = outcome.evidence["served"].get("certificate", {}).get("sha256")
+    leaf = next((node.leaf for node in nodes if node.leaf and node.leaf.sha256 == judged), None)
+    if leaf and place:
+        about = await renewal_findings(leaf, url, place, target.domain, session)
+        outcome.findings.extend(about)
     return outcome
 
 

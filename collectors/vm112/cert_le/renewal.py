@@ -3,14 +3,16 @@
 import asyncio
 
 from collectors.base import DnsRecord, Fault, Finding, Fix, Owner, warn
+from collectors.names import organisational_domain
 from collectors.net.connection import in_order
 from collectors.net.http_client import WebFault
 from collectors.net.probe_faults import LEAST_SECONDS
 from collectors.net.probe_url import ProbeUrl
+from collectors.net.publishing import origin_of
 from collectors.net.session import CheckSession
 from collectors.server.webmail_place import WebmailPlace
 from collectors.standards import caa
-from collectors.standards.certificates import Certificate, is_lets_encrypt, is_staging
+from collectors.standards.certificates import Certificate, covers, is_lets_encrypt, is_staging
 from collectors.text import _
 
 ISSUER = "letsencrypt.org"  # what Let's Encrypt calls itself in CAA records
@@ -26,41 +28,61 @@ def expect_renewal(url: ProbeUrl, place: WebmailPlace, session: CheckSession) ->
 
 
 async def renewal_findings(
-    leaf: Certificate, url: ProbeUrl, place: WebmailPlace, session: CheckSession
+    leaf: Certificate, url: ProbeUrl, place: WebmailPlace, domain: str, session: CheckSession
 ) -> list[Finding]:
     """The reasons for which the next renewal of this certificate will fail.
 
-    A certificate with a wildcard is renewed through DNS: neither port 80 nor where its names lead
+    One that is not for the webmail name is another site's, and nothing is said of its renewal. A
+    certificate with a wildcard is renewed through DNS: neither port 80 nor where its names lead
     matters then.
     """
-    if not is_lets_encrypt(leaf) or is_staging(leaf) or session.seconds_left < LEAST_SECONDS:
+    if not is_lets_encrypt(leaf) or is_staging(leaf) or not covers(leaf, url.host):
+        return []
+    if session.seconds_left < LEAST_SECONDS:
         return []
     wildcard = any(name.startswith("*.") for name in leaf.names)
-    looks = [_forbidden(url.host, session, wildcard=wildcard and url.host not in leaf.names)]
+    if wildcard and url.host not in leaf.names:  # asked for as *.X, the set of X counts
+        looks = [_forbidden(url.host.partition(".")[2], domain, session, wildcard=True)]
+    else:
+        looks = [_forbidden(url.host, domain, session, wildcard=False)]
     if not wildcard:
         looks += [_closed(url, place, session), _moved_away(leaf, url.host, place, session)]
     found = await asyncio.gather(*looks)
     return [finding for finding in found if finding]
 
 
-async def _forbidden(host: str, session: CheckSession, *, wildcard: bool) -> Finding | None:
-    """CAA (RFC 8659)."""
+async def _forbidden(
+    host: str, domain: str, session: CheckSession, *, wildcard: bool
+) -> Finding | None:
+    """CAA (RFC 8659), with the record that allows it, where it stands and is the customer's."""
     try:
-        at, records = await caa.relevant_set(host, session.lookup)
+        asked, records = await caa.relevant_set(host, session.lookup)
+        if caa.allows(records, ISSUER, wildcard=wildcard):
+            return None
+        origin = await origin_of(session, asked, "CAA")
     except Fault:
         return None
-    if caa.allows(records, ISSUER, wildcard=wildcard):
-        return None
+    at = origin.wildcard or (origin.chain[-1] if origin.chain else asked)
     message = _(
         "The CAA record at {name} does not allow Let's Encrypt, so the next renewal of the "
         "certificate will fail.",
         name=at,
     )
-    record = DnsRecord("CAA", at, f'0 issue "{ISSUER}"')
-    fix = Fix(
-        _("Add a CAA record for Let's Encrypt at {name}; the others stay.", name=at), (record,)
-    )
-    return warn("cert_renewal_at_risk", message, fix=fix)
+    # at the end of the webmail name's alias, or where the name is the host's own, they can't act
+    theirs = organisational_domain(at) == organisational_domain(domain)
+    owner = Owner.CUSTOMER if theirs else Owner.HOST
+    if caa.is_closed(records):
+        text = _(
+            "Take the critical CAA record out at {name}: while a property stands there that no "
+            "authority knows, none may issue.",
+            name=at,
+        )
+        return warn("cert_renewal_at_risk", message, owner=owner, fix=Fix(text))
+    tag = "issuewild" if wildcard and caa.has(records, b"issuewild") else "issue"
+    record = DnsRecord("CAA", at, f'0 {tag} "{ISSUER}"')
+    text = _("Add a CAA record for Let's Encrypt at {name}; the others stay.", name=at)
+    fix = Fix(text, (record,) if theirs else ())
+    return warn("cert_renewal_at_risk", message, owner=owner, fix=fix)
 
 
 async def _closed(url: ProbeUrl, place: WebmailPlace, session: CheckSession) -> Finding | None:

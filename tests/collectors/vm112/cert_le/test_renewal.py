@@ -8,19 +8,37 @@ from collectors.vm112.cert_le import renewal
 from scripts.ports import Reserved
 from tests.collectors.certificate_maker import TlsServer, authority, server_context
 from tests.collectors.lab import codes, look, target
+from tests.collectors.publishing import published
 
 HOST = "webmail.kunde.test"
 CAA = {"letsencrypt": '0 issue "letsencrypt.org"', "other": '0 issue "other.test"'}
 
 
-def result(tmp_path, names=(HOST,), *, zone=None, settings=None, organisation="Let's Encrypt"):
+def zone_of(changes):
+    """A name that is None is not there."""
+    names = {HOST: {"A": ["127.0.0.1"]}, "kunde.test": {}, **(changes or {})}
+    return {"names": {name: types for name, types in names.items() if types is not None}}
+
+
+def result(
+    tmp_path,
+    names=(HOST,),
+    *,
+    zone=None,
+    settings=None,
+    organisation="Let's Encrypt",
+    host=HOST,
+    domain="kunde.test",
+):
     leaf = authority(organisation).leaf(list(names))
     ca_file = tmp_path / "ca.pem"
     ca_file.write_bytes(authority(organisation).root_pem)
-    zone = {"names": {HOST: {"A": ["127.0.0.1"]}, "kunde.test": {}, **(zone or {})}}
     with TlsServer(server_context(tmp_path, leaf)) as server:
-        the_target = target(webmail_url=f"https://{HOST}:{server.port}/", **(settings or {}))
-        return look("cert_le", zone, the_target, config_changes={"ca_file": str(ca_file)})[0]
+        url = f"https://{host}:{server.port}/"
+        the_target = target(domain, webmail_url=url, **(settings or {}))
+        return look("cert_le", zone_of(zone), the_target, config_changes={"ca_file": str(ca_file)})[
+            0
+        ]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +52,6 @@ def result(tmp_path, names=(HOST,), *, zone=None, settings=None, organisation="L
         (['0 issuewild ";"'], True),
         ([CAA["other"]], False),
         (['0 issue ";"'], False),
-        (['128 unheardof "x"', CAA["letsencrypt"]], False),
     ],
 )
 def test_caa_that_does_not_allow_lets_encrypt_is_told(tmp_path, records, allowed):
@@ -50,6 +67,73 @@ def test_caa_that_does_not_allow_lets_encrypt_is_told(tmp_path, records, allowed
             '0 issue "letsencrypt.org"',
         )
         assert str(got.status) == "warn"
+
+
+WILD = ("*.kunde.test",)
+ALIAS = {HOST: {"CNAME": ["srv.host.test"]}, "srv.host.test": {"A": ["127.0.0.1"], "CAA": []}}
+
+
+@pytest.mark.parametrize(
+    ("names", "zone", "owner", "at"),
+    [
+        ((HOST,), {"kunde.test": {"CAA": [CAA["other"]]}}, "customer", "kunde.test"),
+        (
+            WILD,
+            {"kunde.test": {"CAA": [CAA["letsencrypt"], '0 issuewild "other.test"']}},
+            "customer",
+            "kunde.test",
+        ),
+        (WILD, {"kunde.test": {"CAA": ['0 issue ";"']}}, "customer", "kunde.test"),
+        (
+            (HOST,),
+            {
+                HOST: None,
+                "kunde.test": {"A": ["127.0.0.1"]},
+                "*.kunde.test": {"A": ["127.0.0.1"], "CAA": [CAA["other"]]},
+            },
+            "customer",
+            "*.kunde.test",
+        ),
+        (
+            (HOST,),
+            {**ALIAS, "srv.host.test": {"A": ["127.0.0.1"], "CAA": [CAA["other"]]}},
+            "host",
+            "srv.host.test",
+        ),
+        ((HOST,), {"kunde.test": {"CAA": ['128 unheardof "x"']}}, "customer", "kunde.test"),
+    ],
+)
+def test_the_record_for_caa_is_enough_and_takes_nothing_away(tmp_path, names, zone, owner, at):
+    got = result(tmp_path, names, zone=zone)
+    assert codes(got) == ["cert_renewal_at_risk"]
+    finding = got.findings[0]
+    assert (str(finding.owner), at in str(finding.message)) == (owner, True)
+    if owner == "host" or "critical" in finding.fix.text:
+        assert finding.fix.records == ()
+        return
+    names_then = published(zone_of(zone)["names"], finding.fix.records)
+    assert codes(result(tmp_path, names, zone={HOST: None, **names_then})) == []
+    beside = {name for name, types in names_then.items() if types} - set(zone_of(zone)["names"])
+    assert beside == set()  # no name comes into being, which a wildcard would not answer for
+
+
+def test_the_host_acts_for_a_name_of_its_own(tmp_path):
+    zone = {"mail.host.test": {"A": ["127.0.0.1"]}, "host.test": {"CAA": ['0 issue ";"']}}
+    got = result(tmp_path, ("mail.host.test",), zone=zone, host="mail.host.test")
+    assert [(str(f.owner), f.fix.records) for f in got.findings] == [("host", ())]
+
+
+def test_the_customers_parent_domain_is_theirs(tmp_path):
+    zone = {"kunde.test": {"CAA": ['0 issue ";"']}}
+    got = result(tmp_path, zone=zone, domain="sub.kunde.test")
+    assert [str(f.owner) for f in got.findings] == ["customer"]
+
+
+def test_another_sites_certificate_has_no_renewal_of_ours(tmp_path):
+    zone = {"kunde.test": {"CAA": [CAA["other"]]}}
+    ours = {"webmail_addresses": ("127.0.0.1",)}
+    got = result(tmp_path, ("srv01.agency.test", "www.agency.test"), zone=zone, settings=ours)
+    assert codes(got) == ["cert_name_mismatch"]
 
 
 def test_the_nearest_caa_set_counts(tmp_path):
