@@ -27,6 +27,15 @@ USUAL = 255  # characters of a term; a judgement of one that is longer is not ke
 MAX_NETWORKS = 8  # that one range of addresses may come to
 _TOP_LABEL = r"(?:[a-z][a-z0-9]+|xn--[a-z0-9-]*[a-z0-9])"
 _HOST = re.compile(rf"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+{_TOP_LABEL}\.?", re.IGNORECASE)
+_SLASH = re.compile(r"\\+(?=[0-9]{1,3}$)")  # typed for the one before a prefix length
+_PREFIXES = re.compile(r"/[0-9./]*$")
+# A macro that lacks its sign or has other brackets, and a percent sign that begins none.
+_MACROS = (
+    (re.compile(r"%%?[({\[<] ?([slodiphcrtv][0-9]{0,3}r?[-.+,/_=]*) ?[)}\]>]", re.I), r"%{\1}"),
+    (re.compile(r"%([slodiphcrtv])(?=[.-]|$)", re.I), r"%{\1}"),
+    (re.compile(r"[$]?(?<![%\w])\{([slodiphcrtv][0-9]{0,3}r?[-.+,/_=]*)\}", re.I), r"%{\1}"),
+    (re.compile(r"%(?![{%_-])"), ""),
+)
 WORD = re.compile(r"([+?~-]?)([a-z0-9][a-z0-9_.-]*?)([:=])(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -71,7 +80,7 @@ def corrected(word: str) -> list[str]:
     """The right terms for one word; itself where it is sound, nothing where none can be said."""
     if word.lower() == VERSION or is_plausible(word) or is_unknown_modifier(word):
         return [word]
-    bare = word.strip(STRAY)
+    bare = _SLASH.sub("/", word).strip(STRAY)
     for better in _readings(bare.rstrip(".")):
         if is_plausible(better):
             return [better]
@@ -90,6 +99,7 @@ def _readings(bare: str) -> Iterator[str]:
         yield from _readings(bare[-1] + bare[:-1])  # all-
     found = WORD.fullmatch(bare)
     if not found:
+        yield re.sub(r"^([+?~-]?(?:a|mx))/.*", r"\1", bare, flags=re.IGNORECASE)
         if _HOST.fullmatch(bare):
             yield f"include:{bare}" if re.match(r"_?spf[0-9]*[._-]", bare) else f"a:{bare}"
         return
@@ -99,14 +109,25 @@ def _readings(bare: str) -> Iterator[str]:
     value = re.sub(r"^[a-z]+://", "", value, flags=re.IGNORECASE).rstrip("/")
     value = value.rpartition("@")[2] if meant != "exists" else value
     if meant in ("redirect", "exp"):
-        yield f"{meant}={value}"
+        yield f"{meant}={_with_macros(value)}"
     elif not value and meant in ("a", "mx", "ptr", "all"):
         yield qualifier + meant
     elif meant in ("ip4", "ip6") and _HOST.fullmatch(value) and not is_address(value):
         yield f"{qualifier}a:{value}"
     elif meant in MECHANISMS:
+        if "%" in value or "{" in value:
+            yield f"{qualifier}{meant}:{_with_macros(value)}"
         yield f"{qualifier}{meant}:{value}"
         yield f"{qualifier}{meant}:{re.sub(r':[0-9]+$', '', value)}"  # with a port
+        if meant not in ("ip4", "ip6"):
+            yield f"{qualifier}{meant}:{_PREFIXES.sub('', value).strip('{}')}"  # of no valid length
+
+
+def _with_macros(value: str) -> str:
+    """A name with its macros as they were meant (RFC 7208, section 7.1)."""
+    for pattern, right in _MACROS:
+        value = pattern.sub(right, value)
+    return value
 
 
 @lru_cache(maxsize=500)
@@ -146,9 +167,13 @@ def _addresses(bare: str) -> list[str]:
     try:
         first, dash, last = value.partition("-")
         if dash:
+            if last.isdigit():  # 192.0.2.8-11
+                last = f"{first.rpartition('.')[0]}.{last}"
             start, end = ip_address(first), ip_address(last)
             networks = [*summarize_address_range(start, end)]
         else:
+            if not _is_network(value):
+                value = value.partition("/")[0]  # of no valid length: the address alone
             networks = [ip_network(_whole(value), strict=False)]
     except (ValueError, TypeError):
         return []
@@ -160,6 +185,14 @@ def _addresses(bare: str) -> list[str]:
         keep = not dash and ip_address(_whole(value).partition("/")[0])
         terms.append(f"{qualifier}ip{network.version}:{keep or network.network_address}{size}")
     return terms
+
+
+def _is_network(value: str) -> bool:
+    try:
+        ip_network(_whole(value), strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _whole(value: str) -> str:

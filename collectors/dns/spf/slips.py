@@ -21,6 +21,7 @@ from collectors.dns.spf.corrections import (
     is_unknown_modifier,
     read_term,
 )
+from collectors.dns.spf.typed import as_typed, names_in_other_scripts, shown
 from collectors.text import MAX_TEXT, Text, _
 
 MAX_WORD = 400  # characters of one that is parted
@@ -30,23 +31,6 @@ MAX_FAILED = 3  # words that could not be parted: then it is no slip of the hand
 MAX_JOINED = 5  # words that are one term
 LONGEST_STRING = 255  # where a name server parts a text by itself (RFC 1035, section 3.3.14)
 
-# What word processors and web pages make of blanks, hyphens and quotation marks, in UTF-8 and in
-# Windows-1252. Another character beside them stays, and with it the doubt.
-_TYPED = (
-    (
-        re.compile(
-            "[\\t\\r\\n\\v\\f]|\\xc2?\\xa0|\\xe2\\x80[\\x80-\\x8a\\xa8\\xa9\\xaf]|\\xe3\\x80\\x80"
-        ),
-        " ",
-    ),
-    (re.compile("\\xe2\\x80[\\x90-\\x95]|\\xe2\\x88\\x92|[\\x96\\x97]"), "-"),
-    (
-        re.compile(
-            "\\xe2\\x80[\\x8b-\\x8d\\x98-\\x9f]|\\xef\\xbb\\xbf|\\xe2\\x81\\xa0|[\\x91-\\x94]"
-        ),
-        "",
-    ),
-)
 _VERSIONS = re.compile(
     r"""(?:spf\s*[:=]\s*(?=v))?
         (?: v\s*[=:]*\s*["']?\s*s[pf]{2}\s*[-_.v]?\s*1(?:\.0)?["']?  # v=spf1, v = spf1, v=sfp1
@@ -105,6 +89,11 @@ def _mend(text: str, seams: tuple[int, ...]) -> Mended | None:
     if typed != text:
         text, seams = typed, ()  # the places are no longer those of the strings
         mended.notes.append(_("Blanks and hyphens of a word processor became plain ones."))
+    if len(text) <= MAX_TEXT and (names := list(names_in_other_scripts(text))):
+        for was, name in names:
+            text = text.replace(was, name, 1)
+            mended.notes.append(_note(shown(was), [name]))
+        seams = ()
     if len(text) > MAX_TEXT or not (text.isascii() and text.isprintable()):
         return None  # of no use at that length; or nobody can say what was meant
     words = [(m.start(), m[0]) for m in re.finditer("[^ ]+", text)][1:]
@@ -162,13 +151,6 @@ def _begins_with_a_term(words: list[str]) -> bool:
         meant = [c for part in first for c in corrected(part)]
         return any(is_plausible(c) and _TERM_START.match(c) for c in meant)
     return False
-
-
-def as_typed(text: str) -> str:
-    """`text` (a character a byte) with blanks, dashes and quotes as the keyboard has them."""
-    for pattern, plain in _TYPED:
-        text = pattern.sub(plain, text)
-    return text
 
 
 def asks_by_mail(word: str) -> bool:

@@ -142,7 +142,7 @@ def test_blanks_and_hyphens_of_a_word_processor_become_plain_ones(typed):
 
 
 @pytest.mark.parametrize(
-    "typed", ["v=spf1 include:\u00e9.test -all", "v=spf1 \x00 -all", "v=spf1 \u00e0 -all"]
+    "typed", ["v=spf1 include:\u2603.test -all", "v=spf1 \x00 -all", "v=spf1 \u00e0 -all"]
 )
 def test_what_nobody_can_guess_is_not_guessed(typed):
     result, _server = spf({"hex": typed.encode().hex()})

@@ -73,6 +73,15 @@ exists:%{i}._spf.x.test exists:%{l1r-,}.y.test include:%{ir}.%{d}.z.test -all
 a: mx: ip4:300.1.1.1 moo -all|a mx -all
 mx exp=a.test -al exp=b.test|mx exp=a.test -all
 mx all-|mx -all
+ip4:192.0.2.0\\24 a:b.test\\28 -all|ip4:192.0.2.0/24 a:b.test/28 -all
+ip4:192.0.2.1/33 ip6:2001:db8::1/129 a:b.test/99 mx/40 -all|\
+ip4:192.0.2.1 ip6:2001:db8::1 a:b.test mx -all
+ip4:192.0.2.8-11 -all|ip4:192.0.2.8/30 -all
+exists:%i.x.test exists:%(ir).y.test exists:{l}.z.test exists:${d}.w.test -all|\
+exists:%{i}.x.test exists:%{ir}.y.test exists:%{l}.z.test exists:%{d}.w.test -all
+include:a.test% include:%sendgrid.test include:{c.test} -all|\
+include:a.test include:sendgrid.test include:c.test -all
+redirect=%d.x.test|redirect=%{d}.x.test
 """
 
 
