@@ -196,6 +196,12 @@ PANELS = (
 )
 
 
+def panel_name(host: str) -> str:
+    """The name of the panel that a name server is one of; '' for none that is known."""
+    host = host.lower().removesuffix(".")
+    return next((panel.name for panel in PANELS if panel.serves(host)), "")
+
+
 def hints_of(name_servers: Iterable[object]) -> tuple[Hint, ...]:
     """The hints for a zone with these name servers: one, those of both where two panels share it,
     none as soon as one server is of no panel that is known. Nothing is guessed from a part of them.

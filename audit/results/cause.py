@@ -80,7 +80,10 @@ class Cause(NamedTuple):
     shared: Place | None = None
 
     def belongs_to(self, kind: str, key: str) -> bool:
-        """Whether an incident of that kind and key is one of this cause."""
+        """Whether an incident of that kind and key is one of this cause. Name servers that fall
+        silent with many others are our resolver's, see `lost_upstream`."""
+        if self.place.kind == Kind.NAME_SERVER and kind == Kind.RESOLVER:
+            return True
         return any(p and (p.kind, p.key) == (kind, key) for p in (self.place, self.shared))
 
 

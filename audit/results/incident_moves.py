@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
 from audit.models import AuditDomain, Incident, ServerCheck
-from audit.results import domain_rows
+from audit.results import domain_rows, lost_upstream
 from audit.results.cause import RESOLVER, SHARED_BY, Cause, Kind, Place
 from audit.results.confirmation import Change
 from audit.results.domain_rows import Moved
@@ -167,16 +167,30 @@ class Moves:
 
     def _leave_out_few(self) -> None:
         """Name servers that fail are an incident once several domains share them, and while our
-        resolver is not the cause."""
+        resolver is not the cause; many that fail at once are its."""
         joins: dict[Place, set[int]] = {}
         for join in self._joins:
             if join.place.kind == Kind.NAME_SERVER and join.place[:2] not in self._ids:
                 joins.setdefault(join.place, set()).add(join.row.pk)
+        if joins and (ours := self._lost_upstream(joins)):
+            self._joins = [
+                join._replace(place=RESOLVER, cause=ours) if join.place in joins else join
+                for join in self._joins
+            ]
+            return
         for place, domains in joins.items():
             if RESOLVER[:2] not in self._ids and _are_several(place, domains):
                 self._gathered.append(place)
             else:
                 self._joins = [join for join in self._joins if join.place != place]
+
+    def _lost_upstream(self, places: Collection[Place]) -> Cause | None:
+        """The cause of these silent name servers, where it is our resolver or our line."""
+        rows = [join.row for join in self._joins if join.place in places]
+        silent = lost_upstream.found(rows, self.now)
+        if silent is None and lost_upstream.taken_in(self._ids.get(RESOLVER[:2])):
+            silent = lost_upstream.Silent({}, {row.silent_servers for row in rows})
+        return silent.cause if silent else None
 
     def _open_missing(self) -> None:
         """Open the incidents that there are not yet; another process may open the same."""

@@ -16,13 +16,13 @@ from audit.models import (
     Tenant,
     Waiver,
 )
-from audit.results import domain_rows, name_servers, triage
+from audit.results import domain_rows, lost_upstream, name_servers, triage
 from audit.results.cause import ANSWERS, RESOLVER, SHARED_BY, Kind, Place, servers_cause
-from audit.results.confirmation import anew
+from audit.results.confirmation import Change, anew
 from audit.results.incident_events import Event, tell
 from audit.results.incident_merging import gather, left_out, merge
 from audit.results.incident_moves import Moves, open_of
-from audit.results.incident_rows import SWEPT, open_incidents
+from audit.results.incident_rows import SWEPT, name_of, open_incidents
 
 
 def sweep(now: datetime) -> None:
@@ -46,6 +46,8 @@ def sweep(now: datetime) -> None:
         if domains := set(idle.order_by().values_list("domain_id", flat=True)[:SWEPT]):
             _let_go(domains, now)
     _merge_left_behind(now)
+    _release_from_resolver(now)
+    _take_into_resolver(now)
     _gather_left_out(now)
 
 
@@ -92,6 +94,52 @@ def _merge_left_behind(now: datetime) -> None:
     for pk, kind, key, _tenant_id in open_incidents(places):
         with transaction.atomic():
             domain_rows.count(merge(Place(Kind(kind), key), pk, {}, {}, now))
+
+
+def _take_into_resolver(now: datetime) -> None:
+    """Of name servers that fell silent with many others: those that were confirmed before these
+    were many, and the incidents that they began."""
+    silent = lost_upstream.found((), now)
+    if silent is None:
+        return
+    waiting = left_out().filter(pk__in=list(silent.since)).order_by("pk")
+    ids = list(waiting.values_list("pk", flat=True))
+    for start in range(0, len(ids), SWEPT):
+        with transaction.atomic():
+            rows = {d.pk: d for d in waiting.filter(pk__in=_lock(ids[start : start + SWEPT]))}
+            moves = Moves(triage.members_of(rows), now)
+            for pk, row in rows.items():
+                change = Change(Kind.NAME_SERVER, True, silent.since[pk])
+                moves.join(row, Kind.NAME_SERVER, silent.cause, change)
+            moves.make(rows)
+            triage.refresh(rows, now)
+    for pk, _kind, _key, _tenant_id in open_incidents([RESOLVER]):
+        began = list(lost_upstream.began_with(silent))
+        Incident.objects.filter(pk__in=began).update(shared=name_of(RESOLVER))
+        with transaction.atomic():
+            domain_rows.count(merge(RESOLVER, pk, {}, {}, now))
+
+
+def _release_from_resolver(now: datetime) -> None:
+    """Name servers that stay silent while most that fell silent with them answer again are a cause
+    of their own."""
+    for pk, _kind, _key, _tenant_id in open_incidents([RESOLVER]):
+        if not lost_upstream.taken_in(pk) or lost_upstream.goes_on(pk, now):
+            continue
+        Incident.objects.filter(closed_at=None, shared=name_of(RESOLVER)).update(shared="")
+        parts = IncidentDomain.objects.filter(incident=pk, check_id=Kind.NAME_SERVER, left_at=None)
+        ids = list(parts.order_by("domain").values_list("domain", flat=True))
+        for start in range(0, len(ids), SWEPT):
+            with transaction.atomic():
+                rows = {
+                    d.pk: d
+                    for d in AuditDomain.objects.filter(pk__in=_lock(ids[start : start + SWEPT]))
+                }
+                moves = Moves(triage.members_of(rows), now)
+                for domain in rows:
+                    moves.leave(domain, Kind.NAME_SERVER)
+                moves.make(rows)
+                triage.refresh(rows, now)
 
 
 def _gather_left_out(now: datetime) -> None:

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from audit.models import AuditCheck, AuditDomain, CheckTransition, Incident, Tenant
 from audit.reading.incidents import cause_in_words
+from audit.results.incident_sweep import sweep
 from mock_tenant.dnsserver import DnsServer, Zone
 from tests.audit.draining import close_loop, drain_due
 
@@ -89,3 +90,43 @@ def test_one_incident_opens_and_closes_and_no_domain_is_blamed(world, action, wo
     assert incident.closed_at and verdicts() == before
     assert Incident.objects.count() == 1 and CheckTransition.objects.count() == transitions
     assert not AuditDomain.objects.exclude(silent_servers="").exists()
+
+
+UNRELATED = [f"d{n}.test" for n in range(6)]
+
+
+def remembering(lost=False):
+    """A resolver that has lost its way to the internet, or not: it answers what it remembers."""
+    names = {
+        name: {
+            "MX": ["10 mx1.host.test."],
+            "TXT": ["v=spf1 -all"],
+            "NS": [f"ns{i}.dns{n}.example." for i in (1, 2)],
+        }
+        for n, name in enumerate(UNRELATED)
+    }
+    rules = [
+        {"name": each, "action": "servfail"} for name in UNRELATED for each in (name, f"*.{name}")
+    ]
+    return Zone({"names": {**OTHERS, **names}, "rules": rules if lost else []})
+
+
+@pytest.mark.django_db
+def test_a_resolver_that_answers_out_of_its_cache_alone_is_one_incident_of_ours(world):
+    """Case 295."""
+    for name in UNRELATED:
+        AuditDomain.objects.create(tenant=Tenant.objects.get(), domain=name, onboarding=False)
+    world.zone = remembering()
+    AuditDomain.objects.exclude(domain__in=UNRELATED).delete()
+    drain_due(seconds=100)
+    healthy = AuditCheck.objects.filter(check_id="dns_mx", status="ok")
+    assert healthy.count() == len(UNRELATED)
+    for lost, kinds in ((True, ["resolver"]), (False, [])):
+        world.zone = remembering(lost)
+        for _time in range(2):
+            AuditDomain.objects.update(next_audit_at=timezone.now() - timedelta(seconds=1))
+            assert drain_due(seconds=100) == len(UNRELATED)
+        sweep(timezone.now())
+        opened = Incident.objects.filter(closed_at=None, kind__in=["resolver", "name_server"])
+        assert list(opened.values_list("kind", flat=True)) == kinds
+    assert Incident.objects.filter(kind="name_server").count() == 0
