@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from collectors.base import PortalFacts
 from collectors.net.circuit_breaker import PortalFault
 from collectors.net.portal_answers import CarbonioAnswer, CertificateAnswer
+from collectors.standards.certificates import CertificateError, certificates_in, read_pem
 from collectors.stored import Evidence, SigningKey, StoredFacts
+from collectors.text import _
 
 if TYPE_CHECKING:
     from collectors.net.portal_client import PortalAnswer
@@ -37,8 +39,18 @@ def said_signing_key(answer: "PortalAnswer[CarbonioAnswer]") -> KnownFact[Signin
 
 
 def said_certificate(answer: "PortalAnswer[CertificateAnswer]") -> KnownFact[str]:
-    """The PEM text that the proxy is configured with; '' where there is none."""
-    pem = answer.data["pem"] if answer.found else ""
+    """The certificates that the proxy is configured with, as PEM; '' where there are none.
+
+    A key that stands beside them goes no further. Raises PortalFault where no certificate can be
+    read: a file that was read half or not at all is no word that there is none.
+    """
+    if not answer.found:
+        return KnownFact("", answer.evidence(), {"certificate": ""})
+    pem = certificates_in(answer.data["pem"])
+    if not _is_readable(pem):
+        problem = _("the field “{field}” holds no readable certificate.", field="pem")
+        message = _("The portal's answer cannot be used: {problem}", problem=problem)
+        raise PortalFault("portal_bad_response", message)
     return KnownFact(pem, answer.evidence(), {"certificate": pem})
 
 
@@ -51,10 +63,21 @@ def remembered_signing_key(facts: PortalFacts, fault: PortalFault) -> KnownFact[
 
 def remembered_certificate(facts: PortalFacts, fault: PortalFault) -> KnownFact[str]:
     """The certificate as it was said last; raises `fault` where that is unknown or too long ago."""
-    at = _not_too_old(facts.certificate_at, fault)
-    said = f"{len(facts.certificate)} characters"
-    evidence: Evidence = {**_silence("certificate", fault, at), "remembered": said}
-    return KnownFact(facts.certificate, evidence, fault=fault, at=at)
+    at, pem = _not_too_old(facts.certificate_at, fault), certificates_in(facts.certificate)
+    if facts.certificate and not _is_readable(pem):
+        raise fault
+    evidence: Evidence = {
+        **_silence("certificate", fault, at),
+        "remembered": f"{len(pem)} characters",
+    }
+    return KnownFact(pem, evidence, fault=fault, at=at)
+
+
+def _is_readable(pem: str) -> bool:
+    try:
+        return bool(read_pem(pem))
+    except CertificateError:
+        return False
 
 
 def _not_too_old(at: datetime | None, fault: PortalFault) -> datetime:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any, TypeVar
 
 from cryptography import x509
@@ -136,6 +137,12 @@ def read_pem(text: str) -> tuple[Certificate, ...]:
     if not found or (len(found) < len(blocks) and all(c.authority for c in found)):
         raise CertificateError("no certificate")
     return tuple(found)
+
+
+def certificates_in(text: str) -> str:
+    """The PEM text without all that is no certificate: keys, comments, what openssl prints."""
+    blocks = (block.group(0) for block in islice(_PEM.finditer(text), MAX_FILE))
+    return "".join(f"{block}\n" for block in blocks)
 
 
 class _Reader:

@@ -90,13 +90,7 @@ async def reported_by_portal(target: Target, session: CheckSession) -> Reported:
         return Reported(fault=fault, seen=seen)
     if not known.value:
         return Reported((), known, missing=True)
-    try:
-        return Reported(read_pem(known.value), known)
-    except CertificateError:
-        problem = _("the field “{field}” holds no readable certificate.", field="pem")
-        message = _("The portal's answer cannot be used: {problem}", problem=problem)
-        seen = {**known.evidence, "error": "portal_bad_response"}
-        return Reported(fault=PortalFault("portal_bad_response", message), seen=seen)
+    return Reported(read_pem(known.value), known)
 
 
 async def served_at(session: CheckSession, url: ProbeUrl, place: WebmailPlace) -> list[Served]:

@@ -8,11 +8,13 @@ import pytest
 from collectors.base import Fault, PortalFacts
 from collectors.net.session import NetworkClients
 from mock_tenant.dnsserver import DnsServer
+from tests.collectors.certificate_maker import authority
 from tests.collectors.lab import config, target
 from tests.collectors.portal_server import TOKEN, PortalServer
 
 KEY = {"selector": "s1", "public_key": "MIIB"}
-PEM = "-----BEGIN CERTIFICATE-----"
+LEAF = authority().leaf(["webmail.kunde.test"])
+PEM = LEAF.full_pem
 UP = {
     "carbonio": {
         "json": {"status": "active", "services": {"mta": "running"}, "accounts": 1, "dkim": KEY}
@@ -28,6 +30,10 @@ SILENT = [
     {"status": 429},
     {"body": b"<html>"},
     {"json": {"pem": 1}},
+    {"json": {"pem": ""}},
+    {"json": {"pem": LEAF.key_pem}},
+    {"json": {"pem": PEM.replace("M", "!")}},
+    {"json": {"pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}},
 ]
 
 
@@ -68,6 +74,32 @@ def test_what_the_portal_says_is_to_be_remembered():
     key, certificate = known(UP)
     assert (key.value, key.facts, key.fault) == (KEY, {"dkim": KEY}, None)
     assert (certificate.value, certificate.facts) == (PEM, {"certificate": PEM})
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        (LEAF.key_pem, ""),
+        ("", LEAF.key_pem),
+        ("Bag Attributes\r\n    localKeyID: 01\r\n", "x" * 100_000),
+        ("-----BEGIN CERTIFICATE-----\n", ""),
+    ],
+)
+def test_of_a_file_the_certificates_alone_go_further(around):
+    before, after = around
+    said_so = {"certificate": {"json": {"pem": before + PEM + after}}}
+    certificate = known(said_so)[1]
+    assert (certificate.value, certificate.facts) == (PEM, {"certificate": PEM})
+    assert "PRIVATE" not in str(certificate)
+
+
+def test_what_was_remembered_before_is_cut_to_its_certificates_too():
+    at = datetime.now(UTC)
+    silent = {"certificate": {"drop": True}}
+    kept = PortalFacts(certificate=LEAF.key_pem + PEM, certificate_at=at)
+    assert known(silent, facts=kept)[1].value == PEM
+    kept = PortalFacts(certificate="no certificate", certificate_at=at)
+    assert known(silent, facts=kept)[1] == "portal_unreachable"
 
 
 def test_that_there_is_none_is_said_too():
