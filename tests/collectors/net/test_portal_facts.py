@@ -84,6 +84,7 @@ def test_what_the_portal_says_is_to_be_remembered():
         ("Bag Attributes\r\n    localKeyID: 01\r\n", "x" * 100_000),
         ("-----BEGIN CERTIFICATE-----\n", ""),
     ],
+    ids=["key before", "key after", "other words", "cut before"],
 )
 def test_of_a_file_the_certificates_alone_go_further(around):
     before, after = around
@@ -108,7 +109,7 @@ def test_that_there_is_none_is_said_too():
     assert (certificate.value, certificate.facts) == ("", {"certificate": ""})
 
 
-@pytest.mark.parametrize("silence", SILENT, ids=[str(s) for s in SILENT])
+@pytest.mark.parametrize("silence", SILENT, ids=range(len(SILENT)))
 def test_a_silent_portal_leaves_what_it_said_and_the_evidence_says_so(silence):
     """Case 187."""
     facts = said(days_ago=6)
