@@ -1,9 +1,11 @@
 """webmail_http: can a person open the webmail over HTTPS, at every address of its name."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
-from collectors.base import Finding, Outcome, Target, check, unknown
+from collectors.base import Finding, Fix, Outcome, Owner, Target, check, unknown
+from collectors.names import organisational_domain
 from collectors.net.connection import MAX_DIALLED, in_order
 from collectors.net.http_client import Fetched
 from collectors.net.probe_url import UrlRefused, start_url
@@ -48,14 +50,17 @@ async def check_webmail(target: Target, session: CheckSession) -> Outcome:
 async def _place_findings(
     place: WebmailPlace, target: Target, session: CheckSession
 ) -> list[Finding]:
-    """What is wrong with where the name leads."""
+    """What is wrong with where the name leads: theirs to mend, or the host's where it has one name
+    for all of its customers."""
     if place.found.unreachable:
-        return [await without_private(place, target, session)]
-    if not place.found.all:
-        return await name_missing(place, target, session)
-    if place.foreign:
-        return [await elsewhere(place, target, session)]
-    return []
+        found = [await without_private(place, target, session)]
+    elif not place.found.all:
+        found = await name_missing(place, target, session)
+    else:
+        found = [await elsewhere(place, target, session)] if place.foreign else []
+    if organisational_domain(place.found.host) == organisational_domain(target.domain):
+        return found
+    return [replace(f, owner=Owner.HOST, fix=f.fix and Fix(f.fix.text)) for f in found]
 
 
 def _outcome(visits: list[Visit], findings: list[Finding], evidence: dict[str, Any]) -> Outcome:

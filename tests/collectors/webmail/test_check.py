@@ -26,7 +26,8 @@ def named(address):
 def test_a_name_at_a_non_public_address_fails_and_nothing_is_dialled(hostile, dialled, address):
     """Case 73."""
     before = len(hostile.connections)
-    result = visit(hostile, names={"good.test": named(address)}, allowed_networks=())
+    names = {"good.test": named(address)}
+    result = visit(hostile, names=names, allowed_networks=(), domain="good.test")
     assert verdict(result) == ("fail", ["webmail_address_private"])
     assert (dialled, len(hostile.connections)) == ([], before)
     assert str(result.findings[0].owner) == "customer"
@@ -43,7 +44,8 @@ def test_the_same_address_is_dialled_where_the_operator_allows_it(hostile, diall
 def test_one_private_address_beside_a_good_one_stops_it_all(hostile, dialled):
     """Case 74."""
     before = len(hostile.connections)
-    result = visit(hostile, names={"good.test": {"A": ["127.0.0.1", "10.0.0.5"]}})
+    names = {"good.test": {"A": ["127.0.0.1", "10.0.0.5"]}}
+    result = visit(hostile, names=names, domain="good.test")
     assert verdict(result) == ("fail", ["webmail_address_private"])
     assert (dialled, len(hostile.connections)) == ([], before)
     (record,) = result.findings[0].to_dict()["fix"]["records"]

@@ -158,3 +158,20 @@ def test_the_certificate_of_another_server_is_no_finding_of_ours(hostile):
     ]
     assert results["cert_le"].findings[0].because.code == "webmail_elsewhere"
     assert str(results["cert_le"].status) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("at_host", "code"),
+    [
+        ({"A": [FOREIGN]}, "webmail_elsewhere"),
+        (None, "webmail_name_missing"),
+        ({"A": ["10.0.0.5"]}, "webmail_address_private"),
+    ],
+)
+def test_one_name_for_all_customers_is_the_hosts_to_mend(hostile, at_host, code):
+    result = led(hostile, at_host, host="mail.host.test")
+    assert [(f.code, str(f.owner)) for f in result.findings] == [(code, "host")]
+    assert result.findings[0].fix.text and result.findings[0].fix.records == ()
+    own = led(hostile, at_host, host="mail.kunde.test")
+    assert [(f.code, str(f.owner)) for f in own.findings] == [(code, "customer")]
+    assert own.findings[0].fix.records
