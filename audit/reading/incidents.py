@@ -1,16 +1,17 @@
 """Incidents as plain data: what is open, in words, worst and widest first."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TypedDict
 
 from django.db.models import Case, Count, IntegerField, Q, Value, When, Window
 from django.utils.translation import gettext as _
 
-from audit.models import Incident, IncidentDomain, ServerTransition
+from audit.models import AuditDomain, Incident, IncidentDomain, ServerTransition
 from audit.reading.reason import short_name, words_of
 from audit.results.translate import translate
 from collectors.base import Severity
+from collectors.names import to_unicode
 from collectors.registry import CHECKS
 
 SHOWN = 3  # on the overview
@@ -40,7 +41,8 @@ class ShownIncident(TypedDict):
 
 def open_shared(tenant: int | None = None) -> tuple[list[ShownIncident], int]:
     """The open incidents that several domains share or that keep us from measuring, SHOWN of them
-    at most, and how many there are. `tenant`: what touches this one. One query.
+    at most, and how many there are: those that touch domains, the worst, the widest first.
+    `tenant`: what touches this one. One query.
     """
     rows = Incident.objects.filter(closed_at=None, kind__in=SHARED)
     if tenant is not None:
@@ -51,8 +53,10 @@ def open_shared(tenant: int | None = None) -> tuple[list[ShownIncident], int]:
         output_field=IntegerField(),
     )
     found = rows.select_related("tenant").annotate(all=Window(Count("pk")), worst=worst)
-    shown = list(found.order_by("worst", "-domains_now", "-opened_at", "pk")[:SHOWN])
-    return [shown_incident(i) for i in shown], shown[0].all if shown else 0  # type: ignore[attr-defined]
+    touching = Case(When(domains_now=0, then=Value(1)), default=Value(0))
+    order = (touching, "worst", "-domains_now", "-opened_at", "pk")
+    shown = list(found.order_by(*order)[:SHOWN])
+    return shown_incidents(shown), shown[0].all if shown else 0  # type: ignore[attr-defined]
 
 
 _WORST = (Severity.FAIL, Severity.WARN, Severity.UNKNOWN)
@@ -72,8 +76,21 @@ def causes_of(domains: Collection[int]) -> dict[int, str]:
     return words
 
 
-def cause_in_words(incident: Incident) -> str:
-    """`VM112: nginx refuses its configuration`, `ns1.dns.test: name servers do not answer`."""
+def domains_of(incidents: Iterable[Incident]) -> dict[int, str]:
+    """{incident id: the domain that it is about} of those that one has alone; one query, none
+    without any."""
+    keys = {i.pk: i.key.partition(":")[0] for i in incidents if i.kind == Incident.Kind.CHECK}
+    ids = {incident: int(pk) for incident, pk in keys.items() if pk.isdecimal()}
+    if not ids:
+        return {}
+    rows = AuditDomain.objects.filter(pk__in=set(ids.values())).values_list("pk", "domain")
+    names = {pk: to_unicode(domain) for pk, domain in rows}
+    return {incident: names[pk] for incident, pk in ids.items() if pk in names}
+
+
+def cause_in_words(incident: Incident, domain: str = "") -> str:
+    """`VM112: nginx refuses its configuration`, `ns1.dns.test: name servers do not answer`; with
+    the `domain` that has it alone, `cliente.pt · SPF: our server is not authorised`."""
     words = words_of(incident.code, translate(incident.message_source, incident.message))
     if incident.kind == Incident.Kind.RESOLVER:
         return words or _("our resolver does not work")
@@ -82,18 +99,25 @@ def cause_in_words(incident: Incident) -> str:
         about = incident.tenant.name
     if incident.kind == Incident.Kind.CHECK and incident.check_id in CHECKS:
         words = f"{short_name(incident.check_id)}: {words}"
+        return f"{domain or about} · {words}" if domain or about else words
     return f"{about}: {words}" if about else words
 
 
-def shown_incident(incident: Incident) -> ShownIncident:
-    """An incident with its sentences in the reader's language; its tenant is read with it."""
+def shown_incidents(incidents: Collection[Incident]) -> list[ShownIncident]:
+    """Incidents with their sentences in the reader's language; their tenants are read with them.
+    One query where one is of one domain alone."""
+    names = domains_of(incidents)
+    return [_shown(incident, names.get(incident.pk, "")) for incident in incidents]
+
+
+def _shown(incident: Incident, domain: str) -> ShownIncident:
     return {
         "id": incident.pk,
         "kind": incident.kind,
         "tenant_id": incident.tenant_id,
         "tenant": incident.tenant.name if incident.tenant else "",
         "check_id": incident.check_id,
-        "words": cause_in_words(incident),
+        "words": cause_in_words(incident, domain),
         "message": translate(incident.message_source, incident.message),
         "severity": incident.severity,
         "owner": incident.owner,

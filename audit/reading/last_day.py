@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audit.models import CheckTransition, Incident, ServerTransition, Tenant
 from audit.reading import changes
+from audit.reading.incidents import cause_in_words, domains_of
 from audit.reading.paging import turn
 from audit.results.translate import translate
 from collectors.base import Owner, Status
@@ -122,14 +123,15 @@ def server_changes(*, since: datetime, tenant: int | None = None) -> list[Server
 
 
 def incidents(*, since: datetime, tenant: int | None = None) -> list[Incident]:
-    """Those that opened or closed since then, the newest event first; bounded."""
+    """Those that opened or closed since then, each with its `words`, the newest event first;
+    bounded."""
     rows = _incidents(tenant).select_related("tenant")
     opened = rows.filter(opened_at__gte=since).order_by("-opened_at", "-id")[:INCIDENTS]
     closed = rows.filter(closed_at__gte=since).order_by("-closed_at")[:INCIDENTS]
     found = {incident.pk: incident for incident in [*opened, *closed]}
-    for incident in found.values():
-        sentence = translate(incident.message_source, incident.message)
-        vars(incident).update(sentence=sentence or incident.subject or incident.key)
+    names = domains_of(found.values())
+    for pk, incident in found.items():
+        vars(incident).update(words=cause_in_words(incident, names.get(pk, "")))
     return sorted(found.values(), key=lambda i: i.closed_at or i.opened_at, reverse=True)
 
 

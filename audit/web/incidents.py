@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 
 from audit.models import Incident, IncidentDomain, Tenant
 from audit.reading.filters import Filters
-from audit.reading.incidents import SHARED, ShownIncident, shown_incident, timeline
+from audit.reading.incidents import SHARED, ShownIncident, shown_incidents, timeline
 from audit.reading.paging import CursorError, turn
 from audit.reading.reason import short_name
 from audit.web.permissions import PageRequest, viewer
@@ -51,7 +51,7 @@ def incidents(request: PageRequest) -> HttpResponse:
     chosen |= {"shared": 1} if shared else {}
     words = {"open": _("Open"), "closed": _("Closed"), "all": _("All")}
     context = {
-        "incidents": [_linked(i) for i in map(shown_incident, found)],
+        "incidents": [_linked(i) for i in shown_incidents(found)],
         "state": state,
         "states": [(name, words[name], _query({**chosen, "state": name})) for name in STATES],
         "tenant": tenant,
@@ -81,7 +81,7 @@ def incident(request: PageRequest, incident_id: int) -> HttpResponse:
     except CursorError:
         found, before, after = turn(members, order=order, limit=PAGE)
     context = {
-        "incident": _linked(shown_incident(row)),
+        "incident": _linked(shown_incidents([row])[0]),
         "kind": row.get_kind_display(),
         "confirmed_at": row.confirmed_at,
         "code": row.code,

@@ -381,10 +381,15 @@ def _card(card: Card, query: str, line: list[Point] | None) -> dict[str, Any]:
 
 
 def _days_left(ends: datetime) -> dict[str, Any]:
-    """How many days a certificate is still good for, rounded down; below nought when it is over."""
-    days = (ends - timezone.now()) // timedelta(days=1)
-    state = "past" if days < 0 else "soon" if days < SOON_DAYS else "good"
-    return {"ends": ends, "days": abs(days), "state": state}
+    """For how many whole days a certificate is still good, or has been over."""
+    left = ends - timezone.now()
+    days = abs(left) // timedelta(days=1)
+    past = left < timedelta()
+    return {
+        "ends": ends,
+        "days": days,
+        "state": "past" if past else "soon" if days < SOON_DAYS else "good",
+    }
 
 
 def _line(points: list[Point], most: int) -> dict[str, Any]:

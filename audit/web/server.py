@@ -14,6 +14,7 @@ from audit.models import AuditDomain, Incident, ServerCard, ServerCheck, ServerT
 from audit.reading import causes, overview, portal_domains, server_card
 from audit.reading import trail as trail_reading
 from audit.reading.filters import Filters
+from audit.reading.incidents import ShownIncident, shown_incidents
 from audit.reading.paging import CursorError, turn
 from audit.reading.scorecard import not_here
 from audit.results import trail
@@ -188,7 +189,7 @@ def context_of(request: PageRequest, row: Tenant) -> dict[str, Any]:
         "numbers": items_of(counts[0]) if counts else [],
         "not_here": _not_here(row),
         "everything": reverse("overview") + query_of(Filters(tenant=row.pk)),
-        "incidents": [_incident(i) for i in _open(row)],
+        "incidents": _open(row),
         "waits": waits,
         "running": bool(waits and kept and kept.claimed_by),
         "worker": overview.worker(AuditDomain.objects.none()) if waits else None,
@@ -232,11 +233,7 @@ def _transition(transition: ServerTransition) -> ServerTransition:
     return transition
 
 
-def _open(row: Tenant) -> Any:
-    incidents = Incident.objects.filter(tenant=row, closed_at=None)
-    return incidents.order_by(F("domains_now").desc(), "-opened_at")[:INCIDENTS]
-
-
-def _incident(incident: Incident) -> Incident:
-    vars(incident)["sentence"] = translate(incident.message_source, incident.message)
-    return incident
+def _open(row: Tenant) -> list[ShownIncident]:
+    incidents = Incident.objects.filter(tenant=row, closed_at=None).select_related("tenant")
+    found = incidents.order_by(F("domains_now").desc(), "-opened_at")[:INCIDENTS]
+    return shown_incidents(list(found))

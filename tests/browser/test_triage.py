@@ -240,6 +240,9 @@ def test_on_a_phone_the_first_row_is_seen_at_once(new_page, fleet, view):
     page.goto(f"/?view={view}")
     assert page.locator("[data-item]").first.bounding_box()["y"] < 300
     assert TenantCounts.objects.count() == 1
+    for seen in ("#count-critical", "#group-new", "#group-ours"):
+        expect(page.locator(seen)).to_be_in_viewport(ratio=1)
+    expect(page.locator("#view-table")).to_be_hidden()
     page.locator("#more").check()
     expect(page.locator("#f-tenant")).to_be_visible()
-    expect(page.locator("#count-critical")).to_be_visible()
+    expect(page.locator("#view-table")).to_be_visible()

@@ -21,14 +21,17 @@ def viewer(client):
 def test_the_list_has_the_open_ones_unless_others_are_asked_for(viewer):
     tenant = make.make_tenant("VM112")
     make_incident(tenant=tenant)
-    make_incident(kind="check", subject="cliente.pt", check_id="dns_spf", code="spf_missing")
+    key = f"{make.make_domain('joão.pt', tenant).pk}:dns_spf"
+    make_incident(kind="check", key=key, check_id="dns_spf", code="spf_missing")
+    make_incident(kind="check", key="987654:dns_mx", check_id="dns_mx", code="mx_missing")
     make_incident(kind="mail_host", subject="mx.old.test", closed_at=timezone.now())
     html = viewer.get("/incidents/").content.decode()
-    assert "VM112: nginx refuses" in html and "cliente.pt: SPF: the record is missing" in html
+    assert "VM112: nginx refuses" in html and "joão.pt · SPF: the record is missing" in html
+    assert ">MX: the record is missing<" in html, "its domain is gone"
     assert "mx.old.test" not in html
     assert "mx.old.test" in viewer.get("/incidents/?state=closed").content.decode()
     shared = viewer.get("/incidents/?state=all&shared=1").content.decode()
-    assert "mx.old.test" in shared and "cliente.pt" not in shared
+    assert "mx.old.test" in shared and "joão.pt" not in shared
     other = make.make_tenant("VM2")
     html = viewer.get(f"/incidents/?tenant={other.pk}").content.decode()
     assert "VM112: nginx" not in html

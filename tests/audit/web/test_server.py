@@ -76,7 +76,7 @@ def test_its_open_incidents_are_named(page, tenant):
     Incident.objects.create(kind="server", key="1:server_mx", message="It is <b>gone</b>.", **made)
     Incident.objects.create(kind="server", key="1:x", message="Old.", closed_at=now, **made)
     html = page()
-    assert ">It is &lt;b&gt;gone&lt;/b&gt;.</a>" in html
+    assert ">VM112: It is &lt;b&gt;gone&lt;/b&gt;</a>" in html
     assert "7 domains" in html and "Old." not in html
 
 
