@@ -21,7 +21,7 @@ from ninja.openapi.docs import ABS_TPL_PATH
 from ninja.parser import Parser
 
 from audit.access.throttle import peer
-from audit.api import onboarding, server, webhooks
+from audit.api import onboarding, portal_domains, server, webhooks
 from audit.api import routes as audit_api
 from audit.api.auth import Access, count_request
 from audit.api.problem_details import Problem, error, respond
@@ -165,6 +165,7 @@ api = Api(
 api.add_router("/audit", audit_api.router)
 api.add_router("/audit", onboarding.router)
 api.add_router("/audit", server.router)
+api.add_router("/audit", portal_domains.router)
 api.add_router("/webhooks", webhooks.router)
 
 

@@ -48,7 +48,7 @@ def complete(document, api):
     protected = {op.operation_id for view in views for op in view.operations if op.auth_callbacks}
     components = document["components"]
     components["securitySchemes"] = _SECURITY
-    for schema in (schemas.DomainIn, schemas.ReportLinkIn, schemas.Event):
+    for schema in (schemas.DomainIn, schemas.PortalDomainsIn, schemas.ReportLinkIn, schemas.Event):
         shape = schema.model_json_schema(ref_template="#/components/schemas/{model}")
         components["schemas"].update(shape.pop("$defs", {}))
         components["schemas"][schema.__name__] = shape
@@ -382,3 +382,5 @@ EXAMPLES["Server"] = {
         }
     ],
 }
+EXAMPLES["PortalDomainsLeft"] = {"left": 1}
+EXAMPLES["PortalDomainsShown"] = {"shown": 1}

@@ -18,11 +18,12 @@ from audit.api import request_body, schemas
 from audit.api.auth import Access, not_found
 from audit.api.problem_details import Problem, error, invalid, too_many
 from audit.api.responses import answers, json_body, no_content
-from audit.models import AuditDomain, AuditRun, CheckTransition, PortalDomain
+from audit.models import AuditDomain, AuditRun, CheckTransition
 from audit.models.domains import QuotaReached
-from audit.reading import portal_domains, scorecard
+from audit.reading import scorecard
 from audit.reading.filters import FILTERS, Filters, containing
 from audit.reading.incident_list import ORDER, listed, only_of
+from audit.reading.incidents import domains_of
 from audit.reading.overview import overview
 from audit.reading.paging import page
 from audit.results import trail
@@ -170,36 +171,6 @@ def get_history(request, tenant_id: int, query: Query[schemas.HistoryQuery]):
 
 
 @router.get(
-    "/tenants/{int:tenant_id}/portal-domains",
-    operation_id="listPortalDomains",
-    summary="How the server's domains differ from ours",
-    auth=SEE,
-    response=answers(schemas.PortalDomains, 404, 422),
-)
-def list_portal_domains(request, tenant_id: int, query: Query[schemas.PortalDomainsQuery]):
-    """By name: what the portal's list has and we lack (`proposed`), and what it had and has no
-    longer (`lost`), without what a person left so. Compared once an hour, where the portal offers
-    a list. A failed answer changes nothing.
-    """
-    tenant = tenant_of(request, tenant_id)
-    sync = portal_domains.state_of(tenant)
-    rows = PortalDomain.objects.filter(tenant=tenant).open(query.kind)
-    found, following = page(
-        rows, order=["domain", "id"], limit=query.limit, cursor=query.cursor or ""
-    )
-    return {
-        "state": sync.state or "never",
-        "message": translate(sync.message_source, sync.message),
-        "asked_at": sync.asked_at,
-        "compared_at": sync.compared_at,
-        "listed": sync.listed,
-        "passed_over": sync.passed_over,
-        "domains": found,
-        "next_cursor": following,
-    }
-
-
-@router.get(
     "/incidents",
     operation_id="listIncidents",
     summary="Causes, and how many domains each touches",
@@ -216,6 +187,8 @@ def list_incidents(request, query: Query[schemas.IncidentsQuery]):
     found, following = page(rows, order=ORDER, limit=query.limit, cursor=query.cursor or "")
     if tenant:
         only_of(tenant, found)
+    for pk, name in domains_of(found).items():
+        next(i for i in found if i.pk == pk).subject = name
     return {"incidents": found, "next_cursor": following}
 
 

@@ -100,6 +100,17 @@ class PortalDomainsQuery(Page):
     )
 
 
+class PortalDomainsIn(Schema):
+    """Differences to leave as they are."""
+
+    kind: Literal[tuple(PortalDomain.Kind.values)] = Field(  # type: ignore[valid-type]
+        description="What the server has and we lack, or had and has no longer."
+    )
+    domains: list[DomainText] | None = Field(
+        None, min_length=1, max_length=1000, description="Only these; all without it."
+    )
+
+
 class DomainIn(Schema):
     """A domain to register."""
 
@@ -375,7 +386,9 @@ class IncidentRow(Schema):
     tenant_id: Id | None = Field(description="null: of several tenants, or of none.")
     check_id: TextOrNone = Field(description="A check, or a row of the server card.")
     code: TextOrNone = Field(description="The finding.")
-    subject: TextOrNone = Field(description="The host, address or certificate that they share.")
+    subject: TextOrNone = Field(
+        description="The host, address or certificate that they share; of `check`, the domain."
+    )
     message: str
     owner: Literal["customer", "host", "measurement"]
     severity: Literal["info", "warn", "fail", "unknown"]
@@ -420,6 +433,14 @@ class PortalDomains(Schema):
     passed_over: Count = Field(description="Names on it that are no public domains.")
     domains: list[PortalDomainRow]
     next_cursor: str | None
+
+
+class PortalDomainsLeft(Schema):
+    left: Count = Field(description="How many are left as they are now, and were not before.")
+
+
+class PortalDomainsShown(Schema):
+    shown: Count = Field(description="How many are shown again.")
 
 
 class Domain(Schema):

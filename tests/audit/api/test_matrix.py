@@ -60,6 +60,24 @@ TABLE = {  # operation: (method, path, body, the status for each role)
         None,
         READS,
     ),
+    "leavePortalDomains": (
+        "post",
+        "/api/v1/audit/tenants/{tenant}/portal-domains/leave",
+        {"kind": "lost"},
+        [401, 403, 403, 200, 200, 403, 200, 403, 404],
+    ),
+    "showPortalDomains": (
+        "post",
+        "/api/v1/audit/tenants/{tenant}/portal-domains/show-again",
+        None,
+        [401, 403, 403, 200, 200, 403, 200, 403, 404],
+    ),
+    "believePortalDomains": (
+        "post",
+        "/api/v1/audit/tenants/{tenant}/portal-domains/believe",
+        None,
+        [401, 403, 403, 409, 409, 403, 409, 403, 404],
+    ),
     "listIncidents": ("get", "/api/v1/audit/incidents?tenant={tenant}&state=all", None, READS),
     "listDomains": ("get", "/api/v1/audit/tenants/{tenant}/domains", None, READS),
     "registerDomain": (

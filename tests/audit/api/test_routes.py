@@ -518,33 +518,6 @@ def test_a_removed_domain_takes_its_history_with_it(call, tenant):
     assert call("delete", f"/tenants/{tenant.pk}/domains/not%20one").status_code == 422
 
 
-# -- portal-domains
-
-
-def test_the_differences_to_the_server_are_listed_by_name(client):
-    tenant = make.make_tenant(portal_url="http://127.0.0.1:9")
-    headers = make.bearer(make.make_token("read"))
-    url = f"/api/v1/audit/tenants/{tenant.pk}/portal-domains"
-    empty = client.get(url, headers=headers).json()
-    assert (empty["state"], empty["domains"], empty["asked_at"]) == ("never", [], None)
-    make.make_domain("gone.test", tenant)
-    make.make_difference(tenant, "gone.test", "lost")
-    make.make_difference(tenant, "xn--caf-dma.test")
-    make.make_difference(tenant, "left.test", ignored_at="2026-01-01T00:00Z")
-    said = client.get(f"{url}?limit=1", headers=headers).json()
-    assert (said["state"], said["listed"], said["message"]) == ("compared", 3, "")
-    assert [(d["domain"], d["kind"]) for d in said["domains"]] == [("gone.test", "lost")]
-    rest = client.get(url, {"cursor": said["next_cursor"]}, headers=headers).json()
-    assert [(d["unicode"], d["kind"]) for d in rest["domains"]] == [("café.test", "proposed")]
-    one = client.get(f"{url}?kind=proposed", headers=headers).json()
-    assert [d["domain"] for d in one["domains"]] == ["xn--caf-dma.test"]
-    assert client.get(f"{url}?kind=other", headers=headers).status_code == 422
-    card = client.get("/api/v1/audit/overview", headers=headers).json()["cards"][0]
-    assert (card["domain"], card["lost"]) == ("gone.test", True)
-    scorecard = client.get(f"/api/v1/audit/tenants/{tenant.pk}/scorecard", headers=headers).json()
-    assert scorecard["lost"] is True
-
-
 # -- a tenant without a portal, on purpose
 
 
