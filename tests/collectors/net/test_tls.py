@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from collectors.net.http_client import WebClient, WebFault
 from collectors.net.tls import trusted_context
-from tests.collectors.certificate_maker import TlsServer
+from tests.collectors.certificate_maker import TlsServer, authority, server_context
 from tests.collectors.hostile_http import Hostile, certificates
 from tests.collectors.visits import hostile
 from tests.installation import ROOT
@@ -94,6 +94,40 @@ def test_a_handshake_that_fails_says_how(client, mode, kind, cause):
     with Hostile(mode=mode) as server:
         error = fault(lambda: handshake(client, server, seconds=0.4))
     assert (error.kind, error.cause, error.address) == (kind, cause, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("cipher", "opened"),
+    [
+        ("ECDHE-RSA-AES128-GCM-SHA256", True),
+        ("ECDHE-RSA-CHACHA20-POLY1305", True),
+        ("ECDHE-RSA-AES256-SHA", True),
+        ("AES128-GCM-SHA256", True),
+        ("AES256-SHA", True),
+        ("ECDHE-RSA-AES128-SHA256", False),
+        ("AES128-SHA256", False),
+        ("DHE-RSA-AES128-GCM-SHA256", False),
+        ("NULL-SHA", False),
+    ],
+)
+def test_a_server_opens_where_browsers_open_it(tmp_path, cipher, opened):
+    """TLS 1.2; what Chrome and Firefox offer there."""
+    leaf = authority().leaf(["good.test"], key=rsa.generate_private_key(65537, 2048))
+    context = server_context(tmp_path, leaf)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+    (tmp_path / "ca.pem").write_bytes(authority().root_pem)
+    client = WebClient(trusted_context(str(tmp_path / "ca.pem")), reachable=lambda _address: True)
+
+    async def connect():
+        made = await client.connect("good.test", server.port, ["127.0.0.1"], seconds=6)
+        made.abort()
+
+    with TlsServer(context) as server:
+        if opened:
+            asyncio.run(connect())
+        else:
+            assert fault(lambda: asyncio.run(connect())).kind == "tls"
 
 
 # -- every Python judges alike
