@@ -60,6 +60,7 @@ urlpatterns = [
     path(_DOMAIN + "revoke/", report_links.revoke, name="revoke-report"),
     path("report/<str:token>/", customer_report.report, name="report"),
     path("report/<str:token>/again/", check_again.check_again, name="check-again"),
+    path("report/<str:token>/seen/", customer_report.seen, name="report-seen"),
     path("report/<str:token>/zone.txt", customer_report.zone, name="report-zone"),
     path("servers/", server.servers, name="servers"),
     path(_TENANT, server.tenant, name="tenant"),

@@ -171,6 +171,7 @@ class ReportLink(models.Model):
         self.save(update_fields=["sent_to", "sent_at"])
 
     def note_checked(self) -> None:
-        """Its holder had the domain checked again."""
+        """Its holder had the domain checked again, so the report was opened as well."""
         self.checked_at = timezone.now()
         self.save(update_fields=["checked_at"])
+        self.note_opened()

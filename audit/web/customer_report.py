@@ -2,6 +2,8 @@
 publish and nothing of ours.
 """
 
+import contextlib
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -33,12 +35,22 @@ def report(request: HttpRequest, token: str) -> HttpResponse:
         "report_url": reverse("report", args=[token]),
         "again_url": reverse("check-again", args=[token]) if found.last_audit else "",
         "zone_url": reverse("report-zone", args=[token]),
+        "seen_url": reverse("report-seen", args=[token]),
         "contact": tenant.contact,
         "server": tenant.name,
     }
-    response = in_language(request, "report.html", context, tenant)
-    links.note_opened(link, request)
-    return response
+    return in_language(request, "report.html", context, tenant)
+
+
+@require_safe
+def seen(request: HttpRequest, token: str) -> HttpResponse:
+    """Asked by the report's page once a person moves on it: mail filters and previews of links
+    fetch the page as people do. 204, whatever the link.
+    """
+    with contextlib.suppress(links.LinkEnded):
+        if link := links.link_of(token):
+            links.note_opened(link, request)
+    return private(HttpResponse(status=204))
 
 
 @require_safe

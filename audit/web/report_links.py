@@ -40,7 +40,7 @@ def url_of(request: HttpRequest, link: ReportLink) -> str:
 
 
 def note_opened(link: ReportLink, request: HttpRequest) -> None:
-    """Somebody looked at the report. One of us does not count, nor a robot's HEAD."""
+    """A person looked at the report. One of us does not count, nor a robot's HEAD."""
     if request.method == "GET" and not request.user.is_authenticated:
         link.note_opened()
 

@@ -146,6 +146,16 @@
     setTimeout(() => { button.textContent = text; delete button.dataset.done; }, 1500);
   });
 
+  // a report was opened when a person moves on it: filters and previews of mail fetch it too, some of them with scripts
+  const seen = document.querySelector("[data-seen]")?.dataset.seen;
+  const signs = ["pointermove", "pointerdown", "wheel", "keydown"];
+  function moved({ isTrusted }) {
+    if (!isTrusted) return;
+    for (const name of signs) removeEventListener(name, moved, true);
+    fetch(seen, { cache: "no-store", keepalive: true }).catch(() => {});
+  }
+  if (seen) for (const name of signs) addEventListener(name, moved, { capture: true, passive: true });
+
   // menus close when one clicks elsewhere
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;

@@ -104,6 +104,10 @@ def test_from_the_event_to_8_of_8(new_page, tenant, mails):
     customer.goto(address)
     expect(customer.locator("h1")).to_be_visible()
     page.reload()
+    expect(row).to_contain_text("not opened yet")  # as a filter of mail does it
+    with customer.expect_response(re.compile("/seen/$")):
+        customer.keyboard.press("Tab")
+    page.reload()
     expect(row).to_contain_text("opened just now")
 
     audit(domain, dns_mx="fail")
@@ -118,6 +122,17 @@ def test_from_the_event_to_8_of_8(new_page, tenant, mails):
     page.click("#stage-done")
     expect(row).to_contain_text("done just now")
     expect(page.locator(".months tbody tr")).to_have_count(1)
+
+
+def test_a_report_that_is_read_without_scripts_was_opened(new_page, board):
+    [link] = ReportLink.objects.make([board["dns.pt"]])
+    customer = new_page(width=320, height=700, java_script_enabled=False)
+    with customer.expect_response(re.compile("/seen/$")):
+        customer.goto(link.get_absolute_url())
+    link.refresh_from_db()
+    assert link.opened_at
+    box = customer.locator("main img").bounding_box()
+    assert not box or not box["height"], "and nobody sees how"
 
 
 def test_selected_domains_get_links_or_are_taken_out(new_page, board):

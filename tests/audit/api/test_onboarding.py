@@ -60,6 +60,7 @@ def test_a_link_is_made_opened_listed_and_revoked(call, domain):  # noqa: F811
     assert_documented("ReportLink", made)
     page = made["url"].removeprefix("http://testserver")
     assert Client().get(page).status_code == 200
+    assert Client().get(f"{page}seen/").status_code == 204
     data = call("get", f"{path}?domain=cliente.pt").json()
     assert_documented("ReportLinks", data)
     [listed] = data["links"]

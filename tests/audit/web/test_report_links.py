@@ -67,20 +67,55 @@ def test_an_ended_link_says_why_in_the_language_of_the_customer(link, values, wh
     assert link.opened_at is None
 
 
-def test_only_a_strangers_get_counts_as_opened(client, link):
-    client.force_login(make_operator())
-    assert client.get(path(link)).status_code == 200
-    assert Client().head(path(link)).status_code == 200
+SCANNERS = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36",
+    "Mozilla/5.0 (compatible; BarracudaCentral/1.0)",
+    "WhatsApp/2.23.20.0",
+    "",
+)
+
+
+@pytest.mark.parametrize("agent", SCANNERS)
+def test_what_fetches_the_page_has_not_opened_it(link, agent):
+    """Filters and previews say that they are browsers; they fetch, and nobody is there."""
+    html = Client().get(path(link), headers={"User-Agent": agent}).content.decode()
+    Client().get(path(link) + "zone.txt")
     link.refresh_from_db()
     assert link.opened_at is None and link.seen_at is None
-    Client().get(path(link))
+    assert f'data-seen="{path(link)}seen/"' in html
+    assert f'<noscript><img src="{path(link)}seen/"' in html, "without scripts"
+
+
+def test_only_a_stranger_counts_as_who_opened_it(client, link):
+    seen = path(link) + "seen/"
+    client.force_login(make_operator())
+    assert client.get(seen).status_code == 204
+    assert Client().head(seen).status_code == 204
+    link.refresh_from_db()
+    assert link.opened_at is None and link.seen_at is None
+    answer = Client().get(seen)
+    assert answer.status_code == 204 and "no-store" in answer["Cache-Control"]
     link.refresh_from_db()
     first = link.opened_at
     assert first and link.seen_at == first
     ReportLink.objects.update(seen_at=OLD)
-    Client().get(path(link))
+    Client().get(seen)
     link.refresh_from_db()
     assert link.opened_at == first and link.seen_at > first
+
+
+def test_whoever_checks_again_has_opened_it(link):
+    link.note_checked()
+    link.refresh_from_db()
+    assert link.opened_at and link.seen_at and link.checked_at
+
+
+def test_a_page_that_is_still_open_when_its_link_ends_is_told_nothing(link):
+    link.revoke()
+    for token in (link.token, f"{link.pk}.forged", "x"):
+        assert Client().get(f"/report/{token}/seen/").status_code == 204
+    link.refresh_from_db()
+    assert link.opened_at is None
 
 
 def test_each_link_is_a_row_that_says_who_made_it(client, domain):
