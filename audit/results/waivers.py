@@ -16,7 +16,8 @@ def waive(
     """Let a finding of a domain stand; `code` '': whatever the check says now.
 
     A waiver that is in force already gets this reason and end. Raises ValueError where the check
-    has no such finding now, or the end is over already: there is nothing to be waived.
+    has no such finding now, or the end is over already: there is nothing to be waived. The trail
+    of the domain is told.
     """
     now = timezone.now()
     if until is not None and until <= now:
@@ -46,7 +47,7 @@ def waive(
 
 
 def take_back(waiver: Waiver, by: str) -> bool:
-    """End a waiver by a person; False if it had ended already."""
+    """End a waiver by a person, and tell the trail; False if it had ended already."""
     now = timezone.now()
     with transaction.atomic():
         AuditDomain.objects.select_for_update(no_key=True).get(pk=waiver.domain_id)

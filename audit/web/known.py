@@ -6,7 +6,6 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -16,8 +15,6 @@ from django.utils.translation import ngettext
 
 from audit.models import AuditCheck, Waiver
 from audit.reading.filters import FILTERS
-from audit.results import trail
-from audit.results.trail import Actor
 from audit.results.waivers import take_back, waive
 from audit.web.audit_now import notice
 from audit.web.permissions import PageRequest, require_waive
@@ -74,11 +71,7 @@ def mark_one(request: PageRequest, tenant_id: int, domain: str) -> HttpResponse:
         reason, until = reason_of(request), end_of(request)
         if check_id not in CHECKS or len(code) > LONGEST:
             raise Unsaid(_("This is not wrong any more."))
-        by = request.user.get_username()
-        with transaction.atomic():
-            waive(row, check_id, code, reason=reason, by=by, until=until)
-            said = f"{check_id} {code}".strip()
-            trail.note(Actor.person(request.user), [row], trail.WAIVED, f"{said}: {reason}")
+        waive(row, check_id, code, reason=reason, by=request.user.get_username(), until=until)
     except Unsaid as unsaid:
         return scorecard_response(request, row, notice=str(unsaid), status=422)
     except ValueError:
@@ -93,10 +86,7 @@ def take_one_back(request: PageRequest, tenant_id: int, domain: str) -> HttpResp
     pk = number(request.POST.get("waiver"), highest=MAX_ID)
     waiver = Waiver.objects.filter(pk=pk, domain=row, ended_at=None).first() if pk else None
     if waiver:
-        with transaction.atomic():
-            if take_back(waiver, request.user.get_username()):
-                said = f"{waiver.check_id} {waiver.code}".strip()
-                trail.note(Actor.person(request.user), [row], trail.TAKEN_BACK, said)
+        take_back(waiver, request.user.get_username())
     return scorecard_response(request, row)
 
 
@@ -136,10 +126,7 @@ def mark_selected(request: PageRequest) -> HttpResponse:
     domains = {row.pk: row for row in rows}
     for pk, check_id in wrong.order_by("domain").values_list("domain_id", "check_id"):
         try:
-            with transaction.atomic():
-                waive(domains[pk], check_id, "", reason=reason, by=by, until=until)
-                said = f"{check_id}: {reason}"
-                trail.note(Actor.person(request.user), [domains[pk]], trail.WAIVED, said)
+            waive(domains[pk], check_id, "", reason=reason, by=by, until=until)
         except ValueError:
             continue  # it was cured in this moment
         done.add(pk)

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from audit.models import AuditDomain, Waiver
+from audit.reading import trail
 from tests.audit import factories as make
 
 pytestmark = pytest.mark.django_db
@@ -60,12 +61,20 @@ def test_a_finding_is_marked_shown_and_taken_back(operator, domain):
     assert answer.status_code == 302
     waiver.refresh_from_db()
     assert waiver.ended_why == "person"
+    assert [(entry.who, entry.said) for entry in trail.recent(domain)] == [
+        ("ana", "No longer marked as known: dns_spf dns_spf_problem"),
+        ("ana", "Marked as known: dns_spf dns_spf_problem (moves to us)"),
+    ]
 
 
 def test_all_that_is_wrong_and_known_moves_the_domain_to_its_group(operator, domain):
     operator.post("/mark-selected/", {"domain": domain.pk, **SAID})
     domain.refresh_from_db()
     assert domain.known
+    assert [entry.said for entry in trail.recent(domain)] == [
+        "Marked as known: dns_spf (moves to us)",
+        "Marked as known: dns_dmarc (moves to us)",
+    ]
     html = operator.get("/?group=known").content.decode()
     assert "cliente.pt" in html and "moves to us" in html
     assert "cliente.pt" not in operator.get("/?group=customer").content.decode()
