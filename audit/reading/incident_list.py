@@ -18,10 +18,18 @@ def listed(state: str = "open", *, tenant: int | None = None) -> QuerySet[Incide
     )
     if state != "all":
         rows = rows.filter(closed_at__isnull=state == "open")
-    if tenant is None:
-        return rows
-    members = IncidentDomain.objects.filter(incident=OuterRef("pk"), domain__tenant=tenant)
-    return rows.filter(Q(tenant=tenant) | Q(Exists(members), tenant=None))
+    return rows if tenant is None else rows.filter(_touches(tenant))
+
+
+def touches_now(tenant: int) -> Q:
+    """The condition of open incidents that this tenant is touched by at this moment: its own, what
+    it shares with others, and our resolver, which is everybody's."""
+    return _touches(tenant, left_at=None) | Q(kind=Incident.Kind.RESOLVER)
+
+
+def _touches(tenant: int, **members: object) -> Q:
+    of = IncidentDomain.objects.filter(incident=OuterRef("pk"), domain__tenant=tenant, **members)
+    return Q(tenant=tenant) | Q(Exists(of), tenant=None)
 
 
 def only_of(tenant: Tenant, incidents: Sequence[Incident]) -> None:

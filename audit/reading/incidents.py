@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import TypedDict
 
-from django.db.models import Case, Count, IntegerField, Q, Value, When, Window
+from django.db.models import Case, Count, IntegerField, Value, When, Window
 from django.utils.translation import gettext as _
 
 from audit.models import AuditDomain, Incident, IncidentDomain, ServerTransition
+from audit.reading.incident_list import touches_now
 from audit.reading.reason import short_name, words_of
 from audit.results.translate import translate
 from collectors.base import Severity
@@ -42,11 +43,11 @@ class ShownIncident(TypedDict):
 def open_shared(tenant: int | None = None) -> tuple[list[ShownIncident], int]:
     """The open incidents that several domains share or that keep us from measuring, SHOWN of them
     at most, and how many there are: those that touch domains, the worst, the widest first.
-    `tenant`: what touches this one. One query.
+    `tenant`: what touches this one now. One query.
     """
     rows = Incident.objects.filter(closed_at=None, kind__in=SHARED)
     if tenant is not None:
-        rows = rows.filter(Q(tenant=tenant) | Q(tenant=None))
+        rows = rows.filter(touches_now(tenant))
     worst = Case(
         *(When(severity=s.value, then=Value(n)) for n, s in enumerate(_WORST)),
         default=Value(len(_WORST)),

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from audit.models import CheckTransition, Incident, ServerTransition, Tenant
 from audit.reading import changes
+from audit.reading.incident_list import listed
 from audit.reading.incidents import cause_in_words, domains_of
 from audit.reading.paging import turn
 from audit.results.translate import translate
@@ -123,9 +124,9 @@ def server_changes(*, since: datetime, tenant: int | None = None) -> list[Server
 
 
 def incidents(*, since: datetime, tenant: int | None = None) -> list[Incident]:
-    """Those that opened or closed since then, each with its `words`, the newest event first;
-    bounded."""
-    rows = _incidents(tenant).select_related("tenant")
+    """Those that opened or closed since then, also those that a `tenant` shares with others, each
+    with its `words`, the newest event first; bounded."""
+    rows = listed("all", tenant=tenant)
     opened = rows.filter(opened_at__gte=since).order_by("-opened_at", "-id")[:INCIDENTS]
     closed = rows.filter(closed_at__gte=since).order_by("-closed_at")[:INCIDENTS]
     found = {incident.pk: incident for incident in [*opened, *closed]}

@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -12,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from audit.models import Incident, IncidentDomain, Tenant
 from audit.reading.filters import Filters
+from audit.reading.incident_list import ORDER, STATES, listed
 from audit.reading.incidents import SHARED, ShownIncident, shown_incidents, timeline
 from audit.reading.paging import CursorError, turn
 from audit.reading.reason import short_name
@@ -19,8 +19,6 @@ from audit.web.permissions import PageRequest, viewer
 from audit.web.query import MAX_ID, number, query_of
 
 PAGE = 50  # incidents, and domains of one
-STATES = ("open", "closed", "all")
-ORDER = ["-opened_at", "-id"]
 
 
 @require_safe
@@ -33,11 +31,7 @@ def incidents(request: PageRequest) -> HttpResponse:
     state = state if state in STATES else STATES[0]
     tenant = number(request.GET.get("tenant"), highest=MAX_ID)
     shared = "shared" in request.GET
-    rows = Incident.objects.select_related("tenant")
-    if state != "all":
-        rows = rows.filter(closed_at__isnull=state == "open")
-    if tenant:
-        rows = rows.filter(Q(tenant=tenant) | Q(tenant=None))
+    rows = listed(state, tenant=tenant)
     if shared:
         rows = rows.filter(kind__in=SHARED)
     try:

@@ -14,6 +14,7 @@ from audit.models import AuditDomain, Incident, ServerCard, ServerCheck, ServerT
 from audit.reading import causes, overview, portal_domains, server_card
 from audit.reading import trail as trail_reading
 from audit.reading.filters import Filters
+from audit.reading.incident_list import touches_now
 from audit.reading.incidents import ShownIncident, shown_incidents
 from audit.reading.paging import CursorError, turn
 from audit.reading.scorecard import not_here
@@ -234,6 +235,7 @@ def _transition(transition: ServerTransition) -> ServerTransition:
 
 
 def _open(row: Tenant) -> list[ShownIncident]:
-    incidents = Incident.objects.filter(tenant=row, closed_at=None).select_related("tenant")
-    found = incidents.order_by(F("domains_now").desc(), "-opened_at")[:INCIDENTS]
-    return shown_incidents(list(found))
+    """The open incidents that touch it, also what it shares with others; the widest first."""
+    incidents = Incident.objects.filter(touches_now(row.pk), closed_at=None)
+    found = incidents.select_related("tenant").order_by(F("domains_now").desc(), "-opened_at")
+    return shown_incidents(list(found[:INCIDENTS]))

@@ -55,9 +55,17 @@ def test_of_a_tenant_are_those_that_touch_it():
     mine = make_incident(tenant=one)
     everybodys = make_incident(kind="resolver", tenant=None, code="resolver_down")
     make_incident(tenant=two)
+    shared = make_incident(kind="address", tenant=None, subject="192.0.2.80")
+    now = timezone.now()
+    for tenant, left_at in ((one, None), (two, now)):
+        domain = make.make_domain(f"{tenant.pk}.pt", tenant)
+        IncidentDomain.objects.create(
+            incident=shared, domain=domain, check_id="webmail_http", since=now, left_at=left_at
+        )
     shown, total = open_shared(one.pk)
-    assert {i["id"] for i in shown} == {mine.pk, everybodys.pk} and total == 2
-    assert open_shared(two.pk)[1] == 2
+    assert {i["id"] for i in shown} == {mine.pk, everybodys.pk, shared.pk} and total == 3
+    assert open_shared(two.pk)[1] == 2, "the shared one has left it"
+    assert open_shared(make.make_tenant("VM3").pk)[1] == 1, "others' are not its own"
 
 
 def test_what_a_domain_is_under_is_said_in_words(django_assert_num_queries):

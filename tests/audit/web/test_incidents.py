@@ -33,8 +33,18 @@ def test_the_list_has_the_open_ones_unless_others_are_asked_for(viewer):
     shared = viewer.get("/incidents/?state=all&shared=1").content.decode()
     assert "mx.old.test" in shared and "joão.pt" not in shared
     other = make.make_tenant("VM2")
+    alien = make_incident(kind="address", tenant=None, subject="192.0.2.80")
     html = viewer.get(f"/incidents/?tenant={other.pk}").content.decode()
-    assert "VM112: nginx" not in html
+    assert "VM112: nginx" not in html and "192.0.2.80" not in html
+    pages = (f"/incidents/?tenant={other.pk}", f"/last-24-h/?tenant={other.pk}")
+    IncidentDomain.objects.create(
+        incident=alien,
+        domain=make.make_domain("d.pt", other),
+        check_id="webmail_http",
+        since=timezone.now(),
+    )
+    for page in (*pages, f"/tenants/{other.pk}/"):
+        assert f"/incidents/{alien.pk}/" in viewer.get(page).content.decode(), page
 
 
 @pytest.mark.parametrize("query", ["state=x&tenant=0", "tenant=99999999999999999999", "cursor=x"])
