@@ -10,9 +10,10 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import AuditCheck, AuditDomain, Seen, Tenant
-from audit.reading.changes import issuer_name
+from audit.reading.changes_of_server import issuer_name
 from audit.reading.paging import turn
 from audit.reading.search import not_ok, of_rows
+from audit.results.evidence import dict_of
 from audit.results.seen import stored_moment
 from audit.results.shapes import ShownFinding
 from audit.results.translate import finding
@@ -134,7 +135,7 @@ def _shared(prints: set[str]) -> dict[str, int]:
 def _row(domain: AuditDomain, check: AuditCheck | None, now: datetime) -> Row:
     evidence = check.evidence if check else {}
     served, configured = (
-        _dict(_dict(evidence.get(side)).get("certificate")) for side in ("served", "portal")
+        dict_of(dict_of(evidence.get(side)).get("certificate")) for side in ("served", "portal")
     )
     shown = served or configured
     names = [clean(str(n), 100) for n in shown.get("names") or [] if isinstance(n, str)]
@@ -167,7 +168,7 @@ def _configured(
         if not served:
             return ""
         return "same" if configured.get("sha256") == served.get("sha256") else "other"
-    portal = _dict(evidence.get("portal"))
+    portal = dict_of(evidence.get("portal"))
     if portal.get("absent"):
         return "no_portal"
     return "none" if portal.get("http_status") == 404 else ""
@@ -175,14 +176,14 @@ def _configured(
 
 def _served(evidence: Mapping[str, Any], served: Mapping[str, Any]) -> list[Served]:
     """Each address, the one that is judged and those that serve another certificate first."""
-    best = _dict(evidence.get("served")).get("address")
-    nodes = _dict(evidence.get("nodes"))
+    best = dict_of(evidence.get("served")).get("address")
+    nodes = dict_of(evidence.get("nodes"))
     if not nodes:
         return [{"address": clean(str(best), 50), "same": True}] if best and served else []
     found: list[Served] = [
         {
             "address": clean(address, 50),
-            "same": _dict(node)["sha256"] == served.get("sha256") if "sha256" in node else None,
+            "same": dict_of(node)["sha256"] == served.get("sha256") if "sha256" in node else None,
         }
         for address, node in nodes.items()
         if isinstance(node, dict)
@@ -192,12 +193,8 @@ def _served(evidence: Mapping[str, Any], served: Mapping[str, Any]) -> list[Serv
 
 def _print(evidence: Mapping[str, Any]) -> str:
     """The fingerprint of the certificate that is served; ''."""
-    text = _dict(_dict(evidence.get("served")).get("certificate")).get("sha256")
+    text = dict_of(dict_of(evidence.get("served")).get("certificate")).get("sha256")
     return text if isinstance(text, str) else ""
-
-
-def _dict(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def tenant_names() -> dict[int, str]:

@@ -13,6 +13,7 @@ from audit.models import AuditDomain
 from audit.reading import causes, report_words, scorecard
 from audit.reading.causes import LinkedFinding
 from audit.reading.report_shapes import Advice, Panel, Record, Report, Step
+from audit.results.evidence import dicts_of, texts_of
 from audit.results.shapes import Scorecard, ShownCheck
 from collectors.base import Action, DnsRecord, Owner, Severity, Status
 from collectors.names import is_below, organisational_domain
@@ -75,7 +76,6 @@ def report_of(row: AuditDomain) -> Report:
             unseen.append(noun)
         else:
             ours.append(noun)
-    names = _evidence(card).get("name_servers")
     return Report(
         state=_state(card, steps, silent),
         domain=card["domain"],
@@ -93,7 +93,7 @@ def report_of(row: AuditDomain) -> Report:
         not_here=tuple(
             report_words.noun(c, str(CHECKS[c].title)) for c in card["not_measured_here"]
         ),
-        panels=tuple(Panel.of(h) for h in hints_of(names if isinstance(names, list) else ())),
+        panels=tuple(Panel.of(h) for h in hints_of(texts_of(_evidence(card).get("name_servers")))),
         usual_panels=tuple(Panel.of(h) for h in USUAL),
     )
 
@@ -103,8 +103,9 @@ def is_silent(check: ShownCheck, domain: str) -> bool:
     codes = {f["code"] for f in check["findings"] if f["severity"] == Severity.UNKNOWN}
     if codes & _NOT_THEIRS or any(f["because"] for f in check["findings"]):
         return False
-    failed = [x for x in check["evidence"].get("lookups", ()) if x.get("result") in codes]
-    return any(is_below(str(x.get("name", "")), domain) for x in failed)
+    lookups = dicts_of(check["evidence"].get("lookups"))
+    failed = [lookup for lookup in lookups if lookup.get("result") in codes]
+    return any(is_below(str(lookup.get("name", "")), domain) for lookup in failed)
 
 
 def _state(card: Scorecard, steps: list[Step], silent: list[str]) -> str:

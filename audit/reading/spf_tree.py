@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from audit.results.evidence import dicts_of
 from collectors.stored import Evidence
 from collectors.text import clean
 
@@ -92,10 +93,8 @@ def _voids(evidence: Evidence) -> dict[tuple[str, str], int]:
 
 
 def _steps(evidence: Evidence) -> Iterator[dict[str, Any]]:
-    addresses = evidence.get("addresses")
-    for address in addresses if isinstance(addresses, list) else ():
-        steps = address.get("steps") if isinstance(address, dict) else None
-        yield from (s for s in steps or () if isinstance(steps, list) and isinstance(s, dict))
+    for address in dicts_of(evidence.get("addresses")):
+        yield from dicts_of(address.get("steps"))
 
 
 def _number(value: object) -> int:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from audit.models import Incident
 from audit.results import name_servers
+from audit.results.evidence import dict_of, dicts_of, texts_of
 from collectors.base import CheckResult, Finding, Severity, Status
 from collectors.causes import OF_THE_SERVER
 from collectors.server.own_names import ROWS
@@ -173,20 +174,20 @@ def _shared(finding: Finding, evidence: Evidence) -> Place | None:
     code = finding.code
     no_service = code == "webmail_status" and finding.message.params.get("status") in _NO_SERVICE
     if code in _NO_ANSWER or no_service:
-        return _thing(Kind.ADDRESS, ", ".join(sorted(evidence.get("addresses") or ())))
+        return _thing(Kind.ADDRESS, ", ".join(sorted(texts_of(evidence.get("addresses")))))
     if code in _MAIL_HOST:
         return _thing(Kind.MAIL_HOST, _broken_host(evidence))
     if code in _CERTIFICATE:
-        served = (evidence.get("served") or {}).get("certificate") or {}
-        return _thing(Kind.CERTIFICATE, served.get("sha256") or "")
+        served = dict_of(dict_of(evidence.get("served")).get("certificate"))
+        return _thing(Kind.CERTIFICATE, str(served.get("sha256") or ""))
     return None
 
 
 def _broken_host(evidence: Evidence) -> str:
     """The first of the exchanges that leads nowhere, or is an alias."""
-    for exchange in evidence.get("exchanges") or ():
-        addresses = set(exchange.get("addresses") or ())
-        if exchange.get("alias_of") or not addresses - set(exchange.get("unreachable") or ()):
+    for exchange in dicts_of(evidence.get("exchanges")):
+        addresses = set(texts_of(exchange.get("addresses")))
+        if exchange.get("alias_of") or not addresses - set(texts_of(exchange.get("unreachable"))):
             return str(exchange.get("host") or "")
     return ""
 

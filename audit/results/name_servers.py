@@ -7,6 +7,7 @@ them. That is what could not be measured, and no fault of a domain.
 from collections.abc import Mapping, Sequence
 
 from audit.models.known_zone import zone_in
+from audit.results.evidence import dicts_of
 from collectors.base import CheckResult, Finding, Status, unknown
 from collectors.names import is_below
 from collectors.text import Text, _
@@ -52,9 +53,7 @@ def short(servers: Sequence[str]) -> str:
 def _failed(result: CheckResult) -> str:
     """The code of the fault that the lookup of the domain's own MX records met; '' for none."""
     zone = zone_in(result.evidence).zone
-    for lookup in result.evidence.get("lookups") or ():
-        if not isinstance(lookup, dict):
-            continue  # evidence that was cut says so in its place
+    for lookup in dicts_of(result.evidence.get("lookups")):
         own = lookup.get("type") == "MX" and is_below(str(lookup.get("name")), zone)
         if own and lookup.get("result") in CODES:
             return str(lookup["result"])

@@ -1,12 +1,12 @@
 """What of an answer is kept to look domains up by: see `models.Seen`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from ipaddress import ip_address
-from typing import Any
 
 from audit.models.results import AuditCheck
 from audit.models.seen import Seen
+from audit.results.evidence import dict_of, dicts_of, texts_of
 from collectors.base import Status
 from collectors.stored import Evidence, StoredFinding
 
@@ -78,9 +78,9 @@ def certificate_ends(evidence: Evidence) -> datetime | None:
 
 def _ends_in(evidence: Evidence) -> Iterator[object]:
     for side in ("portal", "served"):
-        yield _dict(_dict(evidence.get(side)).get("certificate")).get("not_after")
-    for node in _dict(evidence.get("nodes")).values():
-        yield _dict(node).get("not_after")
+        yield dict_of(dict_of(evidence.get(side)).get("certificate")).get("not_after")
+    for node in dict_of(evidence.get("nodes")).values():
+        yield dict_of(node).get("not_after")
 
 
 def stored_moment(text: object) -> datetime | None:
@@ -102,34 +102,34 @@ def _nothing(_evidence: Evidence) -> Iterator[tuple[Seen.Kind, str]]:
 
 
 def _of_mx(evidence: Evidence) -> Iterator[tuple[Seen.Kind, str]]:
-    for text in _texts(evidence.get("mx")):
+    for text in texts_of(evidence.get("mx")):
         yield Kind.HOST, _name(text.rpartition(" ")[2])
-    for exchange in _dicts(evidence.get("exchanges")):
-        for address in _texts(exchange.get("addresses")):
+    for exchange in dicts_of(evidence.get("exchanges")):
+        for address in texts_of(exchange.get("addresses")):
             yield Kind.ADDRESS, _address(address)
         if isinstance(alias := exchange.get("alias_of"), str):
             yield Kind.HOST, _name(alias)
 
 
 def _of_spf(evidence: Evidence) -> Iterator[tuple[Seen.Kind, str]]:
-    for row in _dicts(evidence.get("tree")):
+    for row in dicts_of(evidence.get("tree")):
         if row.get("depth") and "term" not in row:
             yield Kind.HOST, _name(str(row.get("domain", "")))
 
 
 def _of_webmail(evidence: Evidence) -> Iterator[tuple[Seen.Kind, str]]:
-    for address in _texts(evidence.get("addresses")):
+    for address in texts_of(evidence.get("addresses")):
         yield Kind.ADDRESS, _address(address)
-    for lookup in _dicts(evidence.get("lookups")):
+    for lookup in dicts_of(evidence.get("lookups")):
         if lookup.get("type") in ("A", "AAAA"):
-            for alias in _texts(lookup.get("cname")):
+            for alias in texts_of(lookup.get("cname")):
                 yield Kind.HOST, _name(alias)
 
 
 def _of_certificate(evidence: Evidence) -> Iterator[tuple[Seen.Kind, str]]:
-    served = _dict(_dict(evidence.get("served")).get("certificate"))
-    for certificate in (served, *_dict(evidence.get("nodes")).values()):
-        if isinstance(print_ := _dict(certificate).get("sha256"), str):
+    served = dict_of(dict_of(evidence.get("served")).get("certificate"))
+    for certificate in (served, *dict_of(evidence.get("nodes")).values()):
+        if isinstance(print_ := dict_of(certificate).get("sha256"), str):
             yield Kind.CERTIFICATE, print_
 
 
@@ -139,18 +139,6 @@ _READERS = {
     "webmail_http": _of_webmail,
     "cert_le": _of_certificate,
 }
-
-
-def _dict(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    return [v for v in value if isinstance(v, dict)] if isinstance(value, list) else []
-
-
-def _texts(value: object) -> list[str]:
-    return [v for v in value if isinstance(v, str)] if isinstance(value, list) else []
 
 
 def _name(text: str) -> str:

@@ -220,6 +220,16 @@ def test_what_only_we_can_mend_or_ask_is_ours():
     assert (report.state, len(report.ours), report.steps) == ("waiting", 3, ())
 
 
+@pytest.mark.parametrize(
+    ("more", "state"), [(["… 7 more"], "silent"), ("… [nested too deep]", "waiting")]
+)
+def test_evidence_that_was_cut_is_no_reason_to_fail(more, state):
+    result = silent()
+    had = result.evidence["lookups"]
+    result.evidence["lookups"] = [*had, *more] if isinstance(more, list) else more
+    assert report_of(row_with(dns_mx=result)).state == state
+
+
 @pytest.mark.parametrize("state", ["never", "stale", "silent", "ours", "done"])
 def test_only_what_was_looked_at_and_is_whole_is_done(state):
     row = make_domain("cliente.pt")
