@@ -266,11 +266,11 @@ class SelectorFindings:
 
 
 def _meant_key(text: bytes) -> PublicKey | None:
-    """The key in a text, or the one that was meant by it."""
+    """The key in a text, or the one that was meant by it, whatever stands around it."""
     if key := key_in(text):
         return key
     meant = fixes.mended(text)
-    return parse_key(meant.rpartition("p=")[2]) if meant else None
+    return parse_key(meant.rpartition("p=")[2]) if meant else fixes.rsa_key_somewhere_in(text)
 
 
 def _several(seen: SelectorLookup) -> Text:

@@ -4,13 +4,14 @@ A fix is written as if all that was found at a selector stood there; `publishing
 can be pasted. Each record is read again before it is given: nothing may be said against it.
 """
 
+import contextlib
 import re
 from dataclasses import replace
 
 from collectors.base import Action, DnsRecord, Fix, Owner
 from collectors.dns.dkim.selector_lookup import MisplacedKey, SelectorLookup
 from collectors.dns.dkim.server_key import ServerKey
-from collectors.standards.dkim import KeyRecordError, key_in, parse_key, parse_key_record
+from collectors.standards.dkim import KeyRecordError, PublicKey, key_in, parse_key, parse_key_record
 from collectors.text import _, show_bytes
 
 
@@ -84,6 +85,15 @@ def mended(raw: bytes) -> str:
     except KeyRecordError:
         return ""
     return f"v=DKIM1; k={key.type}; p={packed}" if key and key.is_strong else ""
+
+
+def rsa_key_somewhere_in(raw: bytes) -> PublicKey | None:
+    """An RSA key that stands in a text in any form: between PEM headers, behind `P=`, bare."""
+    for text in (raw, re.sub(rb'\\n|[\s\\"]', b"", raw)):
+        for run in re.findall(rb"[A-Za-z0-9+/]{80,}={0,2}", text)[:10]:
+            with contextlib.suppress(KeyRecordError):
+                return parse_key(run.decode(), "rsa")
+    return None
 
 
 def corrections(seen: SelectorLookup) -> dict[str, str | None]:

@@ -191,6 +191,12 @@ ELSEWHERE = "s1.domainkey.u123.bulk.test"
         ({NAME: OTHER}, "dkim_key_mismatch"),
         ({NAME: f'"{OTHER}"'}, "dkim_syntax"),
         ({NAME: OTHER.replace("DKIM1", "DKIM2")}, "dkim_wrong_version"),
+        ({NAME: OTHER_KEY}, "dkim_syntax"),
+        ({NAME: OTHER.upper().split("P=")[0] + f"P={OTHER_KEY}"}, "dkim_syntax"),
+        ({NAME: OTHER.replace("p=", "p=p=")}, "dkim_syntax"),
+        ({NAME: f"v=DKIM1; p=-----BEGIN PUBLIC KEY-----{OTHER_KEY}-----END"}, "dkim_syntax"),
+        ({NAME: f"v=DKIM1; p={OTHER_KEY[:200]}\\n{OTHER_KEY[200:]}"}, "dkim_syntax"),
+        ({NAME: f"v=DKIM1; k=rsa; n=a; b; p={OTHER_KEY}"}, "dkim_syntax"),
         ({NAME: [RECORD, OTHER]}, "dkim_multiple_records"),
         ({NAME: {"CNAME": [f"{ELSEWHERE}."]}, ELSEWHERE: OTHER}, "dkim_key_mismatch"),
         ({NAME: {"CNAME": [f"{ELSEWHERE}."]}, ELSEWHERE: "v=DKIM1; p="}, "dkim_revoked"),
@@ -204,6 +210,13 @@ def test_another_services_key_is_left_alone_and_the_host_is_to_act(zone, effect)
     assert {(f.severity, f.owner) for f in (cause, finding)} == {("fail", "host")}
     assert cause.fix == finding.fix and cause.fix.records == ()
     assert finding.because.to_dict() == {"check_id": "dns_dkim", "code": "dkim_other_service"}
+
+
+@pytest.mark.parametrize("text", [keys.spki(), f"V=DKIM1; P={keys.spki()}", f"p=p={keys.spki()}"])
+def test_the_servers_own_key_in_a_wrong_form_is_replaced(text):
+    result, _server = check_dkim({NAME: text}, signs())
+    (finding,) = result.findings
+    assert [r.value for r in finding.fix.records] == [RECORD]
 
 
 def test_a_remembered_key_does_not_make_every_other_one_the_servers():
