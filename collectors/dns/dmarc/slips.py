@@ -5,6 +5,7 @@ corrected record keeps the policy and the addresses that its owner chose.
 """
 
 import difflib
+import html
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -21,7 +22,7 @@ _NAMES = "adkim|aspf|psd|pct|rua|ruf|sp|np|fo|rf|ri|p|t|v"
 # A tag: at the start or behind something that parts, its sign `=` or a slip for it, or only a blank
 # in front of what can be nothing but its value.
 _TAG = re.compile(
-    rf"(?:^|(?<=[\s;,|\"'<>(]))({_NAMES})"
+    rf"(?:^|(?<=[\s;,|&\"'<>(]))({_NAMES})"
     r"(?:\s{0,9}[=:]+\s*|\s{1,9}(?=mailto:|(?:none|quarantine|reject)\b))",
     re.IGNORECASE,
 )
@@ -36,8 +37,10 @@ _TYPED = str.maketrans(
     | dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff\xad", None)
     | {"；": ";", "＝": "=", "：": ":", "＠": "@", "，": ",", "‹": "<", "›": ">"}
 )
+# as web addresses and web pages write blanks and separators
+_ENCODED = re.compile(r"%(20|22|3[BD])|&(?:nbsp|quot|equals|semi|#[0-9]{2,3}|#x[0-9a-f]{2});", re.I)
 _ESCAPE = re.compile(r"\\(\d{3}|.?)", re.DOTALL)
-_WRAPPING = " \"'<>(),.:=[]{}|"
+_WRAPPING = " \"'<>(),.:=[]{}|&"
 _PART = re.compile(r"[\s,;|\"'<>()\[\]{}]+")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,11})[:=]+/*(?=.)|(mailto)/*(?=.)", re.IGNORECASE)
 _ADDRESS = re.compile(r"([^\s@]+)@([^\s@!?]+)(![0-9]+[kmgt]?)?", re.IGNORECASE)
@@ -102,6 +105,7 @@ def _as_typed(raw: bytes) -> str:
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
     text = _ESCAPE.sub(lambda m: chr(int(m[1])) if m[1].isdigit() else m[1], text)
+    text = _ENCODED.sub(lambda m: chr(int(m[1], 16)) if m[1] else html.unescape(m[0]), text)
     text = text.translate(_TYPED)
     for pattern in _GLUED:
         text = pattern.sub(r"\1;", text)
@@ -165,7 +169,7 @@ def _meant_uri(text: str) -> dmarc.DmarcUri | None:
     address = _ADDRESS.match(text.strip("/:."))
     if not address:
         return None
-    local, host, size = address[1].replace("!", "%21"), address[2].strip(".:/"), address[3] or ""
+    local, host, size = address[1].replace("!", "%21"), address[2].strip(".:/&"), address[3] or ""
     try:
         host = host if host.isascii() else idna.encode(host, uts46=True).decode()
     except (idna.IDNAError, UnicodeError):

@@ -31,6 +31,10 @@ def kept(text):
         "v=DMARC1\\059 p=reject\\059 rua=mailto:a@x.test\\044mailto:b@y.test",
         "“v=DMARC1; p=reject; rua=mailto:a@x.test,mailto:b@y.test”",
         "v=DMARC1;\xa0p=reject;\u200b rua=mailto:a@x.test,\u2003mailto:b@y.test",
+        "v=DMARC1;%20p=reject;%20rua=mailto:a@x.test,mailto:b@y.test",
+        "v=DMARC1%3B p%3Dreject%3B rua%3Dmailto:a@x.test,mailto:b@y.test",
+        "v=DMARC1&#59;&nbsp;p=reject&#59;&nbsp;rua=mailto:a@x.test,mailto:b@y.test",
+        "v=DMARC1&p=reject&rua=mailto:a@x.test,mailto:b@y.test",
         "v:DMARC1; p:reject; rua:mailto:a@x.test,mailto:b@y.test",
         "v=DMARC1 p=reject rua=mailto:a@x.test mailto:b@y.test",
         "v=DMARC1, p=reject, rua=mailto:a@x.test, mailto:b@y.test",
@@ -142,3 +146,8 @@ def test_it_reads_60_kb_of_anything_in_no_time(text):
     started = time.process_time()
     meant_tags(text)
     assert time.process_time() - started < 1
+
+
+def test_an_address_with_an_ampersand_or_an_encoded_sign_stays_as_it_is():
+    text = "v=DMARC1; p=reject; rua=mailto:r&d@x.test,mailto:a%2Bb@x.test"
+    assert meant(text) == kept(text) == text
