@@ -54,6 +54,9 @@ def _finding(finding: Finding, wanted: dict[str, dict[_Slot, list[DnsRecord]]]) 
     if not finding.fix or not any(r.carried for r in finding.fix.records):
         return finding
     records = finding.fix.records
+    if any(r.carried and r.action == Action.REPLACE for r in records):  # it stands there
+        swapped = [x for r in records for x in (_of_its_check(r, wanted) if r.carried else [r])]
+        return replace(finding, fix=Fix(finding.fix.text, tuple(swapped)))
     names = {r.name for r in records if r.carried and r.name in wanted}
     own = {(r.name, _slot(r)) for r in records if not r.carried and r.action != Action.REMOVE}
     kept = [r for r in records if not (r.carried and r.name in names)]
@@ -62,3 +65,10 @@ def _finding(finding: Finding, wanted: dict[str, dict[_Slot, list[DnsRecord]]]) 
             if (name, slot) not in own:
                 kept += [replace(r, action=Action.ADD, current=None, carried=True) for r in others]
     return replace(finding, fix=Fix(finding.fix.text, tuple(kept)))
+
+
+def _of_its_check(
+    record: DnsRecord, wanted: dict[str, dict[_Slot, list[DnsRecord]]]
+) -> list[DnsRecord]:
+    """What the check that a record belongs to wants in its place; itself where it wants nothing."""
+    return wanted.get(record.name, {}).get(_slot(record), [record])

@@ -360,13 +360,18 @@ def _rewritten(
         return made
     for rdtype in dict.fromkeys(r.type for r in changes):
         of_type = [r for r in changes if r.type == rdtype]
-        new = [r.value for r in of_type if r.action != Action.REMOVE]
+        added = [
+            replace(r, name=name, action=Action.ADD, current=None)
+            for r in of_type
+            if r.action != Action.REMOVE
+        ]
+        new = [r.value for r in added]
         gone = {r.current for r in of_type if r.action != Action.ADD}
         found = [_value(r) for r in answers[rdtype].records] if rdtype in answers else []
         left = [v for v in sorted(found) if v not in gone and v not in new]
         # Of an MX set the check has decided on all; of several texts, on those that it names.
         kept = [DnsRecord(rdtype, name, v, carried=rdtype == "TXT") for v in left]
-        made += [DnsRecord(rdtype, name, v) for v in new] + (kept if keep or not new else [])
+        made += added + (kept if keep or not new else [])
     return made
 
 

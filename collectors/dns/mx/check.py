@@ -6,6 +6,7 @@ from dataclasses import replace
 from collectors.base import Evidence, Fault, Finding, Outcome, Target, check
 from collectors.dns.mx.exchanges import MAX_EXCHANGES, Exchange, Exchanges, look_up, read_exchange
 from collectors.dns.mx.findings import exchange_findings, missing_mx, no_domain, null_mx
+from collectors.dns.mx.senders import keep_senders
 from collectors.dns.mx.to_come import hosts_that_spf_bears
 from collectors.dns.mx.zone import ZoneLookup
 from collectors.names import is_below
@@ -62,6 +63,7 @@ async def _judged(target: Target, session: CheckSession) -> Outcome:
         borne = await hosts_that_spf_bears(target, session, records)
         seen = replace(seen, own=await own_names(target, session), borne=borne)
     findings = await _findings(seen, lookup, session, evidence)
+    findings = await keep_senders(findings, target, session, seen.borne)
     safe = await safe_findings(findings, domain=target.domain, session=session)
     return Outcome(_summary(seen), safe, evidence)
 

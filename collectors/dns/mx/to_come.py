@@ -36,10 +36,12 @@ class WithMx:
         return await self.session.resolve(qname, rdtype)
 
 
-async def with_mx_to_come(target: Target, session: CheckSession) -> WithMx | None:
+async def with_mx_to_come(
+    target: Target, session: CheckSession, hosts: Sequence[str] = ()
+) -> WithMx | None:
     """The session as it answers once the fix of `dns_mx` is published.
 
-    None where that fix gives no records.
+    `hosts`: those of the mail hosts that it publishes, if not all. None where it gives no records.
     """
     if not target.mail_hosts:
         return None
@@ -48,7 +50,7 @@ async def with_mx_to_come(target: Target, session: CheckSession) -> WithMx | Non
     except Fault:
         return None
     exchanges = [read_exchange(r, target.mail_hosts) for r in found if isinstance(r, MxRecord)]
-    changes = mx_record_set(target.domain, exchanges, target.mail_hosts).records
+    changes = mx_record_set(target.domain, exchanges, hosts or target.mail_hosts).records
     own = await own_names(target, session)
     if not changes or any(name.problem for name in own.mail_hosts.values()):
         return None
@@ -82,17 +84,18 @@ async def hosts_that_spf_bears(
     passing = [
         a
         for a in dict.fromkeys([*target.sending_ips, *named])
-        if await _passes(target.domain, text, a, session)
+        if await passes(target.domain, text, a, session)
     ]
     for count in range(len(hosts), 1, -1):
         texts = [f"{10 * at} {host}" for at, host in enumerate(hosts[:count], 1)]
         later = _with_mx(session, target.domain, texts)
-        if all([await _passes(target.domain, text, a, later) for a in passing]):
+        if all([await passes(target.domain, text, a, later) for a in passing]):
             return hosts[:count]
     return hosts[:1]
 
 
-async def _passes(domain: str, text: str, address: str, resolver: Resolver) -> bool:
+async def passes(domain: str, text: str, address: str, resolver: Resolver) -> bool:
+    """Whether the record `text` of a domain lets an address send, as `resolver` answers."""
     result = await check_host(
         ip=address,
         domain=domain,

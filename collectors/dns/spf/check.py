@@ -9,14 +9,15 @@ from typing import Any
 from collectors.base import Fault, Finding, Fix, Outcome, Owner, Target, check, given_once
 from collectors.dns.spf import fix as fixes
 from collectors.dns.spf import messages
-from collectors.dns.spf.evaluated import STRANGER, EvaluatedRecord, Evaluator
+from collectors.dns.spf.beside import near_records, nearly, seams
+from collectors.dns.spf.better import better_record, own_terms, record_with
+from collectors.dns.spf.evaluated import STRANGER, Evaluator
 from collectors.dns.spf.findings import judge_record
 from collectors.dns.spf.proposals import Plan
-from collectors.dns.spf.rewrite import Proposal, authorising_terms, merged, new_record, rewritten
-from collectors.dns.spf.slips import Mended, mend, nearly_a_record
+from collectors.dns.spf.rewrite import Proposal, merged, new_record, rewritten
+from collectors.dns.spf.slips import Mended, mend
 from collectors.dns.spf.tree import addresses_of_others
 from collectors.net.dns_lookup import Lookup
-from collectors.net.dns_records import Texts
 from collectors.net.publishing import safe_findings, wildcard_answer
 from collectors.net.session import CheckSession
 from collectors.server.own_names import OwnName, own_names
@@ -90,16 +91,22 @@ async def _type_99(domain: str, session: CheckSession) -> list[bytes]:
 
 async def _with_one_record(evaluator: Evaluator, apex: Lookup, text: str) -> _Report:
     """Evaluate it for every address, read its whole tree, and try out what is better."""
-    found = await evaluator.evaluate(text, _seams(apex, text))
+    found = await evaluator.evaluate(text, seams(apex, text))
     findings = judge_record(found)
-    own = await _broken_include(evaluator) if findings and found.needs_include else None
+    beside = near_records(apex, text)
+    slips = [messages.nearly_beside(near.shown) for near in beside]
+    own = None
+    if (findings and found.needs_include) or slips:
+        own = await _broken_include(evaluator)
     if own:
         named = bool(found.own_domains)
-        findings = [_rests_on(own, f, named=named) for f in findings]
+        findings = [_rests_on(own, f, named=named) for f in [*findings, *slips]]
     else:
-        fix, remaining = await _better_record(evaluator, found, findings)
+        joined = await record_with(beside, evaluator, found, findings) if beside else None
+        fix, remaining = joined or await better_record(evaluator, found, findings)
         if fix:
             findings = judge_record(found, fix, remaining)
+        findings += [replace(f, fix=fix) if joined else f for f in slips]
     evidence: dict[str, Any] = {
         "dns_lookups": {
             "count": found.tree.lookups,
@@ -129,32 +136,6 @@ async def _with_one_record(evaluator: Evaluator, apex: Lookup, text: str) -> _Re
     return _Report(summary, findings, evidence)
 
 
-async def _better_record(
-    evaluator: Evaluator, found: EvaluatedRecord, findings: list[Finding]
-) -> tuple[Fix | None, list[Finding]]:
-    """The Fix for an evaluated record, and the findings that it leaves."""
-    text, mended = found.record.text, found.mended
-    if mended is None or not findings:
-        return None, findings
-    start = Proposal(mended.text, mended.notes) if mended.notes else Proposal(text)
-    others = [] if found.open_term else addresses_of_others(found.tree)
-    draft = await fixes.try_plans(
-        evaluator,
-        lambda _plan: start,
-        tolerated=fixes.tolerable(findings),
-        others=await evaluator.passing(text, others),
-        ineffective=found.ineffective_terms,
-    )
-    if draft and draft.proposal.value != text:
-        fix = fixes.replacement(
-            domain=evaluator.target.domain, current=text, proposal=draft.proposal
-        )
-        return fix, draft.remaining
-    what = "spf_too_many_lookups" if found.tree.lookups > MAX_LOOKUPS else NOT_AUTHORISED
-    terms = _own_terms(evaluator, Plan.INCLUDE)
-    return fixes.without_record(found, terms), [f for f in findings if f.code != what]
-
-
 # -- several records
 
 
@@ -169,8 +150,8 @@ async def _with_several_records(
         finding = _rests_on(own, finding)
     else:
         # What is nearly a record joins them: whoever wrote it meant its senders too.
-        almost = [(t, better) for t in sorted(apex.texts) if (better := _nearly(apex, t))]
-        mended = [m for text in texts if (m := mend(text, _seams(apex, text)))]
+        almost = [(t, better) for t in sorted(apex.texts) if (better := nearly(apex, t))]
+        mended = [m for text in texts if (m := mend(text, seams(apex, text)))]
         mended += [m for _t, better in almost if (m := mend(*better))]
         whole = len(mended) == len(texts) + len(almost)
         proposal = await _merged_record(evaluator, mended if whole else [])
@@ -202,7 +183,7 @@ async def _merged_record(evaluator: Evaluator, records: list[Mended]) -> Proposa
     def start(plan: Plan) -> Proposal:
         if found.judged:  # what is missing shows in the results
             return base
-        terms = _own_terms(evaluator, plan)
+        terms = own_terms(evaluator, plan)
         if single:
             better = rewritten(base.value or "", terms)
             return Proposal(better.value, [*base.notes, *better.notes])
@@ -236,7 +217,7 @@ async def _loses_senders(evaluator: Evaluator, text: str, records: list[Mended])
 async def _without_record(evaluator: Evaluator, apex: Lookup) -> _Report:
     """Look at the usual wrong places, and say what to publish."""
     domain = evaluator.target.domain
-    almost = [(t, better) for t in sorted(apex.texts) if (better := _nearly(apex, t))]
+    almost = [(t, better) for t in sorted(apex.texts) if (better := nearly(apex, t))]
     elsewhere = await _misplaced(domain, evaluator.session)
     doubled = [(n, text) for n, text in elsewhere if n == f"{domain}.{domain}"]
     drafts = [better for _t, better in almost][:MAX_LOOKUPS]
@@ -277,7 +258,7 @@ async def _without_record(evaluator: Evaluator, apex: Lookup) -> _Report:
 async def _first_record(evaluator: Evaluator) -> Proposal | None:
     """A record that lets our server send, for a domain that has none; tried out."""
     draft = await fixes.try_plans(
-        evaluator, lambda plan: new_record(_own_terms(evaluator, plan)), tolerated=()
+        evaluator, lambda plan: new_record(own_terms(evaluator, plan)), tolerated=()
     )
     return draft.proposal if draft else None
 
@@ -307,16 +288,7 @@ async def _misplaced(domain: str, session: CheckSession) -> list[tuple[str, str]
     ][:10]
 
 
-def _nearly(apex: Lookup, raw: bytes) -> tuple[str, list[int]] | None:
-    return None if is_spf(raw) else nearly_a_record(raw, _seams(apex, record_text(raw)))
-
-
 # -- what is ours
-
-
-def _own_terms(evaluator: Evaluator, plan: Plan) -> tuple[str, ...]:
-    include = evaluator.target.spf_include if plan == Plan.INCLUDE else ""
-    return authorising_terms(include=include, addresses=evaluator.addresses)
 
 
 async def _broken_include(evaluator: Evaluator) -> OwnName | None:
@@ -337,11 +309,3 @@ def _rests_on(own: OwnName, finding: Finding, *, named: bool = False) -> Finding
         return replace(finding, message=message, owner=Owner.HOST, because=own.cause, fix=own.fix)
     why = _("No record is shown while ours is not in order: {problem}", problem=own.problem or "")
     return replace(finding, fix=Fix(why))
-
-
-def _seams(apex: Lookup, text: str) -> list[int]:
-    """The offsets at which the strings of this record were joined."""
-    for record in apex.records:
-        if isinstance(record, Texts) and record.joined == text.encode("latin-1"):
-            return [sum(map(len, record.strings[:n])) for n in range(1, len(record.strings))]
-    return []

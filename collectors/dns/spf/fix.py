@@ -138,7 +138,11 @@ def replacement(
     texts = [current, *others]
     if proposal.value in others:
         # It is published already: to publish it again and to remove it would leave nothing.
-        texts = [proposal.value, *(t for t in texts if t != proposal.value)]
+        texts.remove(proposal.value)
+        texts.insert(0, proposal.value)
+    if len(set(texts)) < len(texts):  # their strings are cut in different places
+        twice = _("The same text stands there more than once: keep it once.")
+        proposal.notes = [*proposal.notes, twice]
     if max(len(t) for t in (proposal.value, *texts)) > MAX_TEXT:
         return None  # no record of that length is of any use; what is wrong with it says what to do
     shown = [show_bytes(t.encode("latin-1")) for t in texts]

@@ -55,6 +55,17 @@ def slip(found: Slip) -> Finding:
     return warn("spf_slip", message)
 
 
+def nearly_beside(text: str) -> Finding:
+    """A text beside the record that is nearly one, and names senders which that lacks."""
+    message = _(
+        "Beside the SPF record stands “{text}”, which is nearly one: receivers pass over it, so "
+        "that the senders which it names are not authorised. Put them into the record, or remove "
+        "the text.",
+        text=shown_name(text),
+    )
+    return warn("spf_slip", message)
+
+
 def _why(why: str) -> Text:
     return {
         "not_ascii": _("it holds characters that are not ASCII."),

@@ -185,3 +185,11 @@ def test_a_reverse_lookup_that_finds_nothing_for_us_is_kept_for_others():
     text = "v=spf1 a:gone1.test ptr:kunde.test mx:gone2.test -all"
     (value,) = {v for _a, v in values(spf(text)[0], "spf_too_many_void_lookups")}
     assert "ptr:kunde.test" in value
+
+
+def test_of_one_text_that_stands_there_twice_one_is_removed():
+    # the same text, its strings cut in different places
+    cut = ["v=spf1 include:_spf.", "host.test -all"]
+    result, _server = spf(GOOD, cut)
+    assert codes(result) == ["spf_multiple"]
+    assert values(result, "spf_multiple") == [("replace", GOOD), ("remove", GOOD)]

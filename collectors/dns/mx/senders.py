@@ -1,0 +1,135 @@
+"""Who may send for a domain by the term `mx` of its SPF record, and could not with another MX set.
+
+Whoever moves mail to another server goes on sending from the old one for a while, or for good: a
+fix of the MX records takes away nobody's leave to send (RFC 7208, section 5.4).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+
+from collectors.base import Action, DnsRecord, Fault, Finding, Fix, Target
+from collectors.dns.mx.to_come import WithMx, passes, with_mx_to_come
+from collectors.net.dns_records import Exchange as MxRecord
+from collectors.net.session import CheckSession
+from collectors.standards.spf.record import is_spf, parse_leniently, record_text
+from collectors.text import Text, _
+
+MAX_HOSTS = 5  # that are looked at, of the exchanges that go; the best ones
+MAX_ADDRESSES = 10
+MAX_BYTES = 450  # of a record; more is a finding of its own
+
+
+@dataclass(frozen=True)
+class LosingSenders:
+    """`addresses` that a record lets send now, and does not once other MX records stand."""
+
+    addresses: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+    @property
+    def terms(self) -> list[str]:
+        """The terms that let them send without a lookup (RFC 7208, section 4.6.4)."""
+        return [f"ip{ip_address(a).version}:{a}" for a in self.addresses]
+
+    def kept_by(self, text: str) -> str:
+        """The record `text` with them, where `mx` let them send; '' where it gets too long."""
+        terms = parse_leniently(text).terms
+        at = next((t.offset for t in terms if t.name == "mx" and not t.is_modifier), None)
+        if at is None:
+            ends = ("include", "all", "redirect")
+            at = next((t.offset for t in terms if t.name in ends), len(text) + 1)
+        words = [text[:at].rstrip(" "), *self.terms, text[at:]]
+        better = " ".join(w for w in words if w)
+        return better if len(better) <= MAX_BYTES else ""
+
+    def says(self, *, kept: bool) -> Text:
+        """What becomes of them."""
+        if kept:
+            return _(
+                "The SPF record lets {hosts} send by “mx”: so that this stays so, {terms} is put "
+                "into it. Take that out when nothing is sent from there any more.",
+                hosts=", ".join(self.hosts),
+                terms=" ".join(self.terms),
+            )
+        return _(
+            "The SPF record lets {hosts} send by “mx”, and will not any more: if mail of the "
+            "domain is still sent from there, first put {terms} into it.",
+            hosts=", ".join(self.hosts),
+            terms=" ".join(self.terms),
+        )
+
+
+async def losing_senders(
+    target: Target, session: CheckSession, text: str, later: WithMx | None
+) -> LosingSenders | None:
+    """Who sends by an exchange that goes, if `text` is the record; None where nobody does.
+
+    What cannot be looked up is passed over.
+    """
+    if later is None:
+        return None
+    lost: dict[str, str] = {}  # host by address
+    with contextlib.suppress(Fault, TimeoutError):
+        async with asyncio.timeout(session.seconds_left):
+            lost = await _hosts_by_address(target.domain, session, text, later)
+    return LosingSenders(tuple(lost), tuple(dict.fromkeys(lost.values()))) if lost else None
+
+
+async def _hosts_by_address(
+    domain: str, session: CheckSession, text: str, later: WithMx
+) -> dict[str, str]:
+    """Each address that loses its leave to send, and the exchange that it is of."""
+    found = (await session.lookup(domain, "MX")).records
+    stay = {record.exchange for record in later.records}
+    best = sorted((r for r in found if isinstance(r, MxRecord)), key=lambda r: r.preference)
+    going = list(dict.fromkeys(r.exchange for r in best if r.exchange and r.exchange not in stay))
+    lost: dict[str, str] = {}  # host by address
+    for host in going[:MAX_HOSTS]:
+        try:
+            addresses = (await session.addresses(host)).all
+        except Fault:
+            continue
+        for address in addresses:
+            if len(lost) == MAX_ADDRESSES or address in lost:
+                continue
+            now_passes = await passes(domain, text, address, session)
+            if now_passes and not await passes(domain, text, address, later):
+                lost[address] = host
+    return lost
+
+
+async def keep_senders(
+    findings: Sequence[Finding], target: Target, session: CheckSession, hosts: Sequence[str]
+) -> list[Finding]:
+    """The findings, with the SPF record in their MX fix that lets everybody send who may now.
+
+    `hosts`: the mail hosts that the fix publishes. Where the SPF check has a fix of its own, its
+    record takes this one's place (`collectors.dns.agreement`).
+    """
+    if not any(_changes_mx(f.fix) for f in findings):
+        return list(findings)
+    try:
+        texts = [t for t in (await session.lookup(target.domain, "TXT")).texts if is_spf(t)]
+    except Fault:
+        return list(findings)
+    text = record_text(texts[0]) if len(texts) == 1 else ""
+    later = await with_mx_to_come(target, session, hosts) if text else None
+    lost = await losing_senders(target, session, text, later)
+    if lost is None:
+        return list(findings)
+    better = lost.kept_by(text)
+    record = DnsRecord("TXT", target.domain, better, Action.REPLACE, text, carried=True)
+    more = (record,) if better else ()
+
+    def kept(fix: Fix) -> Fix:
+        says = _("{text} {why}", text=fix.text, why=lost.says(kept=bool(better)))
+        return Fix(says, (*fix.records, *more))
+
+    return [replace(f, fix=kept(f.fix)) if f.fix and _changes_mx(f.fix) else f for f in findings]
+
+
+def _changes_mx(fix: Fix | None) -> bool:
+    return fix is not None and any(r.type == "MX" and r.action != Action.ADD for r in fix.records)
