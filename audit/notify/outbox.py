@@ -51,10 +51,12 @@ def _tenant_goes(instance: Tenant, **_kwargs: Any) -> None:
 
 
 def incident_changed(incident: Incident, event: str) -> None:
-    """Write what is to be told of an incident that began or ended, or goes on in another one;
-    subscribed to `audit.results.incident_events`."""
+    """Write what is to be told of an incident that began, is for others too now, ended, or goes on
+    in another one; subscribed to `audit.results.incident_events`."""
     if event == incident_events.Event.OPENED:
         _opened(incident)
+    elif event == incident_events.Event.CHANGED:
+        _changed(incident)
     else:
         _closed([incident])
 
@@ -72,6 +74,21 @@ def _opened(incident: Incident) -> None:
         if before := told_before.get(channel.pk):  # it goes on: its end is told when it comes
             row.state, row.told_with, row.note = State.MERGED, before, BACK_AGAIN
         rows.append(row)
+    Notification.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _changed(incident: Incident) -> None:
+    """For a channel that it is for from now on, it begins now."""
+    if incident.known or incident.closed_at:
+        return
+    now = timezone.now()
+    begun = Notification.objects.filter(incident=incident, event__in=BEGINS)
+    told = set(begun.values_list("channel", flat=True))
+    rows = [
+        _row(channel, Event.OPENED, incident, now)
+        for channel, tenants in rules.told_at_once()
+        if channel.pk not in told and rules.wants(channel, incident, tenants)
+    ]
     Notification.objects.bulk_create(rows, ignore_conflicts=True)
 
 

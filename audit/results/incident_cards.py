@@ -13,8 +13,10 @@ from audit.results import confirmation
 from audit.results.cause import MEASURED, WRONG, Kind, Place, server_place
 from audit.results.confirmation import put
 from audit.results.incident_events import Event, tell
-from audit.results.incident_rows import IncidentClosed, save
+from audit.results.incident_rows import IncidentClosed, is_news, save
 from collectors.base import Owner, Severity, Status
+
+SAID = ("code", "severity", "owner")  # of a row's first finding, which its incident says
 
 
 def server_changed(
@@ -86,12 +88,17 @@ def _change_places(
     of_these = Q(pk__in=[pk for _check, pk, _made in saved], closed_at=None) | ending
     rows = Incident.objects.filter(of_these).order_by("pk").select_for_update(no_key=True)
     locked = {row.pk: row for row in rows}
+    changed: set[int] = set()
     for check, pk, made in saved:
         if pk not in locked:  # its last domain left meanwhile
             raise IncidentClosed(f"incident {pk} was closed meanwhile")
         if not made:
-            Incident.objects.filter(pk=pk).update(**_said_by(check))
+            words, was = _said_by(check), locked[pk]
+            Incident.objects.filter(pk=pk).update(**words)
+            if is_news((was.owner, was.severity), words):
+                changed.add(pk)
     tell([pk for _check, pk, made in saved if made], Event.OPENED)
+    tell(changed, Event.CHANGED)
     kept = {pk for _check, pk, _made in saved}
     _release([row for pk, row in locked.items() if pk not in kept], now)
 
@@ -101,7 +108,8 @@ def _there(tenant_id: int) -> Iterable[str]:
 
 
 def _says_else(before: ServerCheck, after: ServerCheck) -> bool:
-    return [f["code"] for f in before.findings[:1]] != [f["code"] for f in after.findings[:1]]
+    first, now = before.findings[:1], after.findings[:1]
+    return any([f[name] for f in first] != [f[name] for f in now] for name in SAID)
 
 
 def _places(tenant_id: int, row: str) -> list[Place]:

@@ -7,11 +7,13 @@ from audit.models import Incident
 
 
 class Event(StrEnum):
-    """What happens to an incident. `merged`: it goes on in the one that it is part of."""
+    """What happens to an incident. `merged`: it goes on in the one that it is part of. `changed`:
+    it may be for others now: it is worse, for somebody else to act, or of another tenant too."""
 
     OPENED = "opened"
     CLOSED = "closed"
     MERGED = "merged"
+    CHANGED = "changed"
 
 
 Handler = Callable[[Incident, Event], None]
@@ -19,8 +21,8 @@ HANDLERS: list[Handler] = []  # filled by `subscribe` while the app starts
 
 
 def subscribe(handler: Handler) -> Handler:
-    """Have `handler` called for each incident that opens or ends, inside the transaction that does
-    it: it writes rows and sends nothing by itself.
+    """Have `handler` called for each incident that opens, changes or ends, inside the transaction
+    that does it: it writes rows and sends nothing by itself.
 
     It is not called for troubles that were there before there were incidents.
     """

@@ -17,13 +17,14 @@ from audit.results.incident_merging import gather, merge
 from audit.results.incident_rows import (
     IncidentClosed,
     OpenIncident,
+    is_news,
     name_of,
     open_incidents,
     said,
     save,
 )
 from audit.results.triage import Member, Members
-from collectors.base import Status
+from collectors.base import Severity, Status
 
 _COUNT = (
     "UPDATE audit_incidents SET"
@@ -68,6 +69,8 @@ class Moves:
         self._tenants: dict[int, int | None] = {}  # of these
         self._opened: dict[int, bool] = {}  # {id: whether to tell of it}
         self._words: dict[int, Cause] = {}
+        self._worse: dict[int, Cause] = {}  # of shared things
+        self._changed: set[int] = set()  # what may be for others now
         self._gathered: list[Place] = []  # opened by this for name servers that fail
         self.moved: Moved = {}  # of domains that were not its own
 
@@ -90,13 +93,17 @@ class Moves:
         if self.members[domain_id].pop(check_id, None) is not None:
             self._left.append((domain_id, check_id))
 
-    def reword(self, incident_id: int, cause: Cause) -> None:
-        """An incident of one domain says what is found now."""
-        self._words[incident_id] = cause
+    def reword(self, incident_id: int, cause: Cause, *, shared: bool = False) -> None:
+        """An incident of one domain says what is found now; one of a `shared` thing, what is the
+        worst of it."""
+        if not shared:
+            self._words[incident_id] = cause
+        elif cause.shared and cause.finding.severity == Severity.FAIL:
+            self._worse[incident_id] = cause
 
     def make(self, rows: Mapping[int, AuditDomain]) -> None:
         """Write all of it."""
-        if not (self._joins or self._left or self._words):
+        if not (self._joins or self._left or self._words or self._worse):
             return
         merging = self._choose_places()
         self._open_missing()
@@ -104,13 +111,16 @@ class Moves:
         joined = [self._joined(join, adapt) for join in self._joins]
         delta = self._difference()
         emptied: list[int] = []
-        tenants = {self._ids[j.place.kind, j.place.key]: j.row.tenant_id for j in self._joins}
+        tenants: dict[int, set[int]] = {}
+        for join in self._joins:
+            pk = self._ids[join.place.kind, join.place.key]
+            tenants.setdefault(pk, set()).add(join.row.tenant_id)
+            if join.place == join.cause.shared and pk not in self._opened:
+                self.reword(pk, join.cause, shared=True)
         with connection.cursor() as cursor:
-            for pk in sorted({*delta, *tenants, *self._words}):
-                if cause := self._words.get(pk):
-                    words = {**said(cause), "shared": name_of(cause.shared)}
-                    Incident.objects.filter(pk=pk).update(**words)
-                self._count(cursor, pk, delta.get(pk, 0), tenants.get(pk))
+            for pk in sorted({*delta, *tenants, *self._words, *self._worse}):
+                self._say(pk)
+                self._count(cursor, pk, delta.get(pk, 0), tenants.get(pk, set()))
             if self._left:
                 now = adapt(self.now)
                 cursor.executemany(_LEAVE, [[now, *of] for of in self._left])
@@ -128,6 +138,7 @@ class Moves:
             moved = gather(place, into, rows, self.members, self.now)
             self.moved = domain_rows.together(self.moved, moved)
         tell([pk for pk, told in self._opened.items() if told], Event.OPENED)
+        tell(self._changed - self._opened.keys(), Event.CHANGED)
         if emptied:
             Incident.objects.filter(pk__in=emptied).update(closed_at=self.now)
             tell(emptied, Event.CLOSED)
@@ -228,14 +239,35 @@ class Moves:
                 delta[incident] = delta.get(incident, 0) + 1
         return delta
 
-    def _count(self, cursor: CursorWrapper, pk: int, more: int, tenant_id: int | None) -> None:
+    def _say(self, pk: int) -> None:
+        """What is found now; that it is worse, or for another to act, may be news to others."""
+        rows = Incident.objects.filter(pk=pk)
+        if (cause := self._words.get(pk)) is not None:
+            was = rows.values_list("owner", "severity").first()
+            words = said(cause)
+            rows.update(**words, shared=name_of(cause.shared))
+            if was and is_news(was, words):
+                self._changed.add(pk)
+        elif (cause := self._worse.get(pk)) is not None:
+            milder = rows.filter(severity=Severity.WARN.value, closed_at=None)
+            if milder.update(**said(cause)):
+                self._changed.add(pk)
+
+    def _count(self, cursor: CursorWrapper, pk: int, more: int, tenants: set[int]) -> None:
         """Count; an incident of several tenants is none's own."""
         if more:
             cursor.execute(_COUNT, [more, more, more, more, pk])
             if more > 0 and not cursor.rowcount:
                 raise IncidentClosed(f"incident {pk} was closed meanwhile")
-        if tenant_id is not None and self._tenants.get(pk) not in (None, tenant_id):
+        if not tenants or pk not in self._tenants:
+            return
+        if (of := self._tenants[pk]) is not None and tenants - {of}:
             cursor.execute(_OF_SEVERAL, [pk])
+            self._changed.add(pk)
+        elif of is None and more > 0:
+            there = AuditDomain.objects.filter(incident_members__incident=pk, tenant__in=tenants)
+            if len(set(there.order_by().values_list("tenant").distinct())) < len(tenants):
+                self._changed.add(pk)
 
 
 def _are_several(place: Place, domains: Collection[int]) -> bool:

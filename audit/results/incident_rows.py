@@ -1,12 +1,13 @@
 """The rows of incidents: which are open, and how one is made."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 
 from audit.models import Incident
 from audit.results.cause import Cause, Kind, Place
-from collectors.base import Owner
+from collectors.base import Owner, Severity
 
 SWEPT = 200  # of each kind at one sweep
 OpenIncident = tuple[int, str, str, int | None]  # its id, kind, key and tenant's id
@@ -49,6 +50,14 @@ def save(new: Incident) -> tuple[int, bool]:
         if found is None:
             raise IncidentClosed(f"{new} was closed meanwhile") from None
         return found, False
+
+
+def is_news(was: tuple[str, str], words: Mapping[str, Any]) -> bool:
+    """Whether an incident that had this (owner, severity) and now has those of `words` may be for
+    somebody whom it was not for."""
+    owner, severity = was
+    worse = severity != Severity.FAIL and words["severity"] == Severity.FAIL
+    return worse or words["owner"] != owner
 
 
 def said(cause: Cause) -> dict[str, object]:

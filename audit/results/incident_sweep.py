@@ -94,6 +94,7 @@ def _merge_left_behind(now: datetime) -> None:
     for pk, kind, key, _tenant_id in open_incidents(places):
         with transaction.atomic():
             domain_rows.count(merge(Place(Kind(kind), key), pk, {}, {}, now))
+            tell([pk], Event.CHANGED)  # by domains of another tenant, maybe
 
 
 def _take_into_resolver(now: datetime) -> None:
@@ -171,8 +172,7 @@ def _gather(key: str, now: datetime) -> None:
         transaction.set_rollback(True)  # others have them locked: next time
         return
     domain_rows.count(moved)
-    if made:
-        tell([into], Event.OPENED)
+    tell([into], Event.OPENED if made else Event.CHANGED)
 
 
 def hold_numbers_against_rows() -> int:

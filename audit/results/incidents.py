@@ -217,8 +217,7 @@ def _look_at_causes(seen: Seen, moves: Moves, now: datetime) -> None:
             ]  # fmt: skip
         elif cause.belongs_to(member.kind, member.key):
             entries.pop(check_id, None)
-            if not member.is_shared:
-                moves.reword(member.incident_id, cause)
+            moves.reword(member.incident_id, cause, shared=member.is_shared)
         else:
             after, change = confirmation.moved(
                 check_id, entries.get(check_id), at, needed=seen.needed

@@ -12,6 +12,8 @@ from audit.results import incident_events
 from audit.results.incident_events import Event
 from tests.audit.factories import audit, make_domain, make_tenant
 from tests.audit.notify.making import close_incident, make_channel, open_incident, send
+from tests.audit.troubles import SHARED, fault, judged, settled
+from tests.audit.troubles import audit as found
 
 State = Notification.State
 pytestmark = pytest.mark.django_db
@@ -207,3 +209,121 @@ def test_a_channel_that_is_switched_off_twice_says_so_once(hooks):
     outbox.switched_off(gone, "410")
     assert NotificationChannel.objects.get(name="gone").off_at <= timezone.now() + timedelta(1)
     assert Notification.objects.get().channel.name == "other"
+
+
+def events_of(name):
+    """What a channel was told, or is about to be."""
+    rows = Notification.objects.filter(channel__name=name, state__in=[State.QUEUED, State.SENT])
+    rows = rows.order_by("pk")
+    return [(n.event, n.facts.get("incident", {}).get("severity")) for n in rows]
+
+
+def test_a_warning_that_becomes_a_failure_begins_for_those_who_want_failures_alone(clock, hooks):
+    make_channel(url=hooks.url, name="all")
+    make_channel(url=hooks.url, name="pager", least_severity="fail")
+    domain = settled("cliente.pt")
+    for _confirmed in range(2):
+        found(domain, cert_le=fault("cert_renewal_overdue", severity="warn", owner="host"))
+    clock.go(seconds=61)
+    send(2)
+    assert (events_of("all"), events_of("pager")) == ([("opened", "warn")], [])
+    for _seen in range(3):  # said once
+        found(domain, cert_le=fault("cert_expired", owner="host"))
+        clock.go(seconds=61)
+        send(2)
+    assert (events_of("all"), events_of("pager")) == ([("opened", "warn")], [("opened", "fail")])
+    for _confirmed in range(2):
+        found(domain)
+    clock.go(seconds=61)
+    send(2)
+    assert [event for event, _severity in events_of("pager")] == ["opened", "closed"]
+
+
+def test_a_failure_that_is_a_warning_again_within_the_minute_is_not_told(clock, hooks):
+    make_channel(url=hooks.url, name="pager", least_severity="fail")
+    domain = settled("cliente.pt")
+    warning = fault("mx_foreign_backup", severity="warn")
+    for mx in (warning, warning, fault("mx_missing"), warning):
+        found(domain, dns_mx=mx)
+    clock.go(seconds=61)
+    send()
+    assert events_of("pager") == []
+    found(domain, dns_mx=fault("mx_missing"))
+    clock.go(seconds=61)
+    send()
+    assert events_of("pager") == [("opened", "fail")]
+
+
+def test_what_somebody_else_must_do_from_now_on_begins_for_them(clock, hooks):
+    make_channel(url=hooks.url, name="host", owners=["host"])
+    make_channel(url=hooks.url, name="customer", owners=["customer"])
+    domain = settled("cliente.pt")
+    for owner in ("customer", "customer", "host", "host", "customer"):
+        found(domain, dns_mx=fault(f"mx_{owner}", owner=owner))
+        clock.go(seconds=61)
+        send(2)
+    assert events_of("host") == [("opened", "fail")]
+    assert events_of("customer") == [("opened", "fail")]
+
+
+def test_a_shared_certificate_that_ends_is_told_as_that(clock, hooks):
+    make_channel(url=hooks.url, name="pager", least_severity="fail")
+    _check, _trouble, sha256 = SHARED["certificate"]
+    domains = [settled(f"c{n}.pt") for n in range(3)]
+
+    def all_of(code, severity):
+        for domain in domains:
+            served = {"certificate": {"sha256": sha256}}
+            found(
+                domain, cert_le=fault(code, severity=severity, owner="host", served=served), asked=1
+            )
+
+    all_of("cert_renewal_overdue", "warn")
+    clock.go(seconds=61)
+    send()
+    assert events_of("pager") == []
+    all_of("cert_expired", "fail")
+    clock.go(seconds=61)
+    send()
+    assert events_of("pager") == [("opened", "fail")]
+    incident = Incident.objects.get(closed_at=None)
+    assert (incident.kind, incident.code) == ("certificate", "cert_expired")
+    all_of("cert_renewal_overdue", "warn")  # of some; it stays the worst
+    incident.refresh_from_db()
+    assert incident.severity == "fail"
+
+
+def test_a_row_of_the_server_card_that_gets_worse_begins_for_those_who_want_failures(clock, hooks):
+    make_channel(url=hooks.url, name="pager", least_severity="fail")
+    tenant = make_tenant()
+    for status in ("warn", "warn", "warn", "fail", "fail"):
+        judged(tenant, "server_dnsbl", status, "server_listed")
+        clock.go(seconds=61)
+        send()
+    assert events_of("pager") == [("opened", "fail")]
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_an_incident_that_reaches_another_tenant_begins_for_that_tenants_channel(
+    clock, hooks, before
+):
+    """`before`: tenants that it touched already."""
+    check, trouble, _thing = SHARED["mail_host"]
+    tenants = [make_tenant(f"VM{n}") for n in range(before + 1)]
+    for tenant in tenants:
+        make_channel(url=hooks.url, name=tenant.name, tenants=[tenant])
+    *first, last = tenants
+    for n in range(3):
+        found(settled(f"a{n}.pt", first[n % before]), **{check: trouble(0)}, asked=True)
+    clock.go(seconds=61)
+    send(3)
+    assert not Notification.objects.filter(channel__name=last.name).exists()
+    found(settled("b.pt", last), **{check: trouble(0)}, asked=True)
+    clock.go(seconds=61)
+    send(3)
+    assert [event for event, _severity in events_of(last.name)] == ["opened"]
+    assert {len(events_of(tenant.name)) for tenant in first} == {1}
+    found(settled("c.pt", last), **{check: trouble(0)}, asked=True)
+    clock.go(seconds=61)
+    send(3)
+    assert len(events_of(last.name)) == 1
