@@ -66,16 +66,13 @@ class Leaf:
 class Authority:
     """A root and the intermediate that signs; `ca=False` makes an intermediate that may not."""
 
-    def __init__(self, organisation="Let's Encrypt", *, intermediate="R12", ca=True, days=1000):
+    def __init__(
+        self, organisation="Let's Encrypt", *, intermediate="R12", ca=True, days=1000, root=None
+    ):
+        """`root`: the organisation of the root, where it is another."""
+        of_root = name(root or organisation, "Root X1")
         self.root_key, self.key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-        self.root = self._sign(
-            name(organisation, "Root X1"),
-            name(organisation, "Root X1"),
-            self.root_key,
-            self.root_key,
-            2000,
-            ca=True,
-        )
+        self.root = self._sign(of_root, of_root, self.root_key, self.root_key, 2000, ca=True)
         self.intermediate = self._sign(
             name(organisation, intermediate),
             self.root.subject,
@@ -125,6 +122,7 @@ class Authority:
         san=True,
         common=None,
         serial=None,
+        usage=ExtendedKeyUsageOID.SERVER_AUTH,
     ):
         """A `Leaf` for these names (and addresses); `start` and `end` in days from now."""
         key = key or ec.generate_private_key(ec.SECP256R1())
@@ -136,7 +134,7 @@ class Authority:
             .public_key(key.public_key()).serial_number(serial or x509.random_serial_number())
             .not_valid_before(now() + start * DAY).not_valid_after(now() + end * DAY)
             .add_extension(x509.BasicConstraints(False, None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(_authority_key(signer), critical=False)
         )  # fmt: skip
         if san:

@@ -16,6 +16,7 @@ from collectors.vm112.cert_le.sources import Reported, Served
 
 # who signs for Let's Encrypt: where the chain ends below one of them, a link is missing
 _ISRG = {"Internet Security Research Group", "ISRG"}
+_NO_ISSUER = (2, 19, 20, 21)  # X509_V_ERR_… where the way to a known authority has a gap
 
 
 def trust_findings(
@@ -55,7 +56,8 @@ def trust_findings(
     if shake.trusted:
         intermediates.learn(walk)
         return _late_issuer(walk, shake, now)
-    return [_incomplete(leaf, reported, served, walk, intermediates) or _untrusted(shake, leaf)]
+    missing = _incomplete(leaf, reported, served, walk, intermediates)
+    return [missing or _untrusted(shake, leaf)]
 
 
 def _late_issuer(walk: tuple[Certificate, ...], shake: Handshake, now: datetime) -> list[Finding]:
@@ -95,9 +97,12 @@ def _incomplete(
 ) -> Finding | None:
     """The finding that the server leaves out an intermediate, or None.
 
-    A chain with a gap is told from an unknown authority by what is known of its issuer: from the
-    portal's file, from trusted chains seen before, or, with the leaf alone, from nothing.
+    Only where an issuer is what OpenSSL misses: no other certificate mends a wrong purpose. A chain
+    with a gap is told from an unknown authority by what is known of its issuer: from the portal's
+    file, from trusted chains seen before, or, with the leaf alone, from nothing.
     """
+    if served.handshake is None or served.handshake.verify_code not in _NO_ISSUER:
+        return None
     last = walk[-1]
     fix = Fix(_("Let the proxy send the full chain (certbot: fullchain.pem, not cert.pem)."))
     known = intermediates.issuer_of(last)
@@ -121,11 +126,17 @@ def _incomplete(
             "refuse.",
             issuer=leaf.issuer_name,
         )
-    elif is_lets_encrypt(leaf) and (len(walk) == 1 or _ISRG & set(last.issuer_organisations)):
+    elif is_lets_encrypt(leaf) and len(walk) == 1:
         message = _(
             "The intermediate certificates that the server sends do not belong to its own, which "
             "{issuer} issued. Many clients refuse.",
             issuer=leaf.issuer_name,
+        )
+    elif is_lets_encrypt(leaf) and _ISRG & set(last.issuer_organisations):
+        message = _(
+            "The chain that the server sends ends at {name}, which not all clients know, without "
+            "the certificate that links it to an authority that they do. Many clients refuse.",
+            name=clean(last.issuer, 100),
         )
     else:
         return None
@@ -134,10 +145,12 @@ def _incomplete(
 
 def _why_untrusted(handshake: Handshake) -> Text:
     """OpenSSL's verdict (X509_V_ERR_…) in plain words; its own words are in the evidence."""
-    if handshake.verify_code in (2, 19, 20, 21):
+    if handshake.verify_code in _NO_ISSUER:
         return _("no authority that clients know has signed it")
     if handshake.verify_code in (24, 79):
         return _("what signed it is not an authority")
+    if handshake.verify_code == 26:
+        return _("it is not meant for web servers")
     return _("clients refuse one of the certificates of its chain")
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from collectors.base import Owner, PortalFacts, Severity
 from collectors.net.http_client import Handshake
@@ -704,3 +705,30 @@ def test_without_a_portal_what_is_served_is_judged_and_nothing_is_missed(tmp_pat
 def test_without_a_portal_and_with_nothing_served_it_is_unknown_for_that_alone(tmp_path):
     got = visit(tmp_path, None, portal=None, without_portal=True)
     assert (got.status, got.codes) == ("unknown", ["cert_unreachable"])
+
+
+# -- what a missing certificate would mend, and what it would not
+
+ISRG = Authority(root="Internet Security Research Group")
+CLIENT = ExtendedKeyUsageOID.CLIENT_AUTH
+
+
+def test_a_wrong_purpose_is_not_mended_by_another_chain(tmp_path):
+    for leaf in (ISRG.leaf([HOST], usage=CLIENT), authority().leaf([HOST], usage=CLIENT)):
+        got = visit(tmp_path, leaf, trusted=[ISRG, authority()])
+        assert (got.status, got.codes) == ("fail", ["cert_untrusted"])
+        assert "not meant for web servers" in got.message
+    bare = ISRG.leaf([HOST], usage=CLIENT, bare=True)
+    assert visit(tmp_path, bare, trusted=[ISRG]).codes == ["cert_chain_incomplete"]
+
+
+@pytest.mark.parametrize("behind", [("intermediate",), ("intermediate", "root")])
+def test_a_chain_to_a_root_that_clients_do_not_know_yet_lacks_its_link(tmp_path, behind):
+    leaf = ISRG.leaf([HOST])
+    leaf = replace(leaf, behind=tuple(getattr(ISRG, part) for part in behind))
+    got = visit(tmp_path, leaf, trusted=[authority()])
+    assert (got.status, got.codes) == ("fail", ["cert_chain_incomplete"])
+    assert "ends at C=US, O=Internet Security Research Group, CN=Root X1" in got.message
+    strange = replace(leaf, behind=(authority().intermediate,))
+    got = visit(tmp_path, strange, trusted=[authority()])
+    assert "do not belong to its own" in got.message
