@@ -47,10 +47,9 @@ async def check_certificate(target: Target, session: CheckSession) -> Outcome:
     reported, (place, nodes) = await asyncio.gather(reported_by_portal(target, session), look())
     intermediates = session.intermediates
     outcome = certificate_outcome(url.host, reported, nodes, now=now, intermediates=intermediates)
-    judged = outcome.evidence["served"].get("certificate", {}).get("sha256")
-    leaf = next((node.leaf for node in nodes if node.leaf and node.leaf.sha256 == judged), None)
-    if leaf and place:
-        about = await renewal_findings(leaf, url, place, target.domain, session)
+    served = [node.leaf for node in nodes if node.leaf]
+    if served and place:
+        about = await renewal_findings(served, url, place, target.domain, session)
         outcome.findings.extend(about)
     return outcome
 
@@ -90,7 +89,7 @@ def certificate_outcome(
         evidence["nodes"] = {node.address: _node_evidence(node) for node in nodes}
     if leaf is None:
         return _nothing(reported, nodes, evidence)
-    findings += two_sides(reported, served, alike)
+    findings += two_sides(reported, served, alike, now)
     return Outcome(_summary(leaf, reported, served, now), findings, evidence, reported.facts)
 
 

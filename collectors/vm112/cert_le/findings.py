@@ -156,7 +156,9 @@ def unreadable_served(node: Served) -> Finding:
     return unknown("cert_unreadable", node.why or _("It cannot be read."), owner=Owner.HOST)
 
 
-def two_sides(reported: Reported, served: Served, seen: Sequence[Served]) -> list[Finding]:
+def two_sides(
+    reported: Reported, served: Served, seen: Sequence[Served], now: datetime
+) -> list[Finding]:
     """What the portal and the best address say of each other; `seen`: all that are as good."""
     if served.leaf is None:
         if served.handshake:
@@ -176,21 +178,23 @@ def two_sides(reported: Reported, served: Served, seen: Sequence[Served]) -> lis
         if reported.fault.code == "portal_not_configured":
             return []
         return [_not_compared(reported.fault.message)]
-    if any(node.leaf and _is_reported(node.leaf, reported) for node in seen):
-        return _older(reported, seen)
+    if any(node.leaf and _is_reported(node.leaf, reported, now) for node in seen):
+        return _older(reported, seen, now)
     began, last = served.leaf.not_before, reported.known.at if reported.known else None
     if last and began and began > last - BACKDATED:
         return [_not_compared(_("The portal is silent since before it was issued."))]
     return [_differs(reported, served.leaf)]
 
 
-def _older(reported: Reported, seen: Sequence[Served]) -> list[Finding]:
+def _older(reported: Reported, seen: Sequence[Served], now: datetime) -> list[Finding]:
     """Addresses that a renewal did not reach, while another serves what the portal reports."""
     newest = _newest(reported)
     behind = [
         node.address
         for node in seen
-        if node.leaf and not _is_reported(node.leaf, reported) and _began_before(node.leaf, newest)
+        if node.leaf
+        and not _is_reported(node.leaf, reported, now)
+        and _began_before(node.leaf, newest)
     ]
     if not behind:
         return []
@@ -211,9 +215,17 @@ def _began_before(leaf: Certificate, moment: datetime | None) -> bool:
     return moment is not None and leaf.not_before is not None and leaf.not_before < moment
 
 
-def _is_reported(leaf: Certificate, reported: Reported) -> bool:
-    """Whether it is the portal's, or stands beside it with another type of key."""
-    return any(leaf.sha256 == known.sha256 or is_sibling(leaf, known) for known in reported.leaves)
+def _is_reported(leaf: Certificate, reported: Reported, now: datetime) -> bool:
+    """Whether it is the portal's, or stands beside it with another type of key.
+
+    One whose renewal is overdue beside a newer one is no second certificate but the one before:
+    the key's type changed with the renewal.
+    """
+    if any(leaf.sha256 == known.sha256 for known in reported.leaves):
+        return True
+    siblings = [known for known in reported.leaves if is_sibling(leaf, known)]
+    overdue = leaf.not_after is not None and fraction_left(leaf, now) < RENEWAL_OVERDUE
+    return any(not (overdue and _began_before(leaf, known.not_before)) for known in siblings)
 
 
 def _not_compared(why: Text) -> Finding:

@@ -34,10 +34,10 @@ def node_certificate_findings(
     host: str, best: Served, seen: Sequence[Judged], nodes: Sequence[Served]
 ) -> list[Finding]:
     """The addresses that serve a worse certificate than the best one, or none."""
-    rank = next(_rank(findings) for node, findings in seen if node is best)
+    known = next(findings for node, findings in seen if node is best)
     reasons: dict[str, tuple[Text, list[str]]] = {}
     for node, findings in seen:
-        why = _worse(findings, rank)
+        why = _worse(findings, known)
         if why:
             reasons.setdefault(str(why), (why, []))[1].append(node.address)
     for node in nodes:
@@ -54,11 +54,16 @@ def _rank(findings: Sequence[Finding]) -> int:
     return max((_RANK.get(finding.severity, 0) for finding in findings), default=0)
 
 
-def _worse(findings: list[Finding], rank: int) -> Text | None:
-    """Why this address's certificate is worse; one that is as good, if another, harms nobody."""
-    if _rank(findings) <= rank:
-        return None
-    return max(findings, key=lambda f: _RANK.get(f.severity, 0)).message
+def _worse(findings: list[Finding], known: list[Finding]) -> Text | None:
+    """Why this address's certificate is worse; one that is as good, if another, harms nobody.
+
+    Where all are refused, it is worse by a reason that is not said of the best (`known`).
+    """
+    if _rank(findings) > _rank(known):
+        return max(findings, key=lambda f: _RANK.get(f.severity, 0)).message
+    said = {finding.code for finding in known}
+    fails = [f for f in findings if f.severity == Severity.FAIL and f.code not in said]
+    return fails[0].message if fails else None
 
 
 def _differs(host: str, why: Text, addresses: list[str]) -> Finding:

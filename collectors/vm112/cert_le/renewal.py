@@ -1,6 +1,8 @@
 """Whether the next renewal will go through: what Let's Encrypt will look at, looked at before."""
 
 import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from collectors.base import DnsRecord, Fault, Finding, Fix, Owner, warn
 from collectors.names import organisational_domain
@@ -17,6 +19,7 @@ from collectors.text import _
 
 ISSUER = "letsencrypt.org"  # what Let's Encrypt calls itself in CAA records
 CHALLENGE_PORTS = {443: 80}  # where HTTP-01 (RFC 8555, section 8.3) goes, by the port of HTTPS
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 MAX_NAMES = 10  # of one certificate that are looked up
 
 
@@ -28,15 +31,24 @@ def expect_renewal(url: ProbeUrl, place: WebmailPlace, session: CheckSession) ->
 
 
 async def renewal_findings(
-    leaf: Certificate, url: ProbeUrl, place: WebmailPlace, domain: str, session: CheckSession
+    served: Sequence[Certificate],
+    url: ProbeUrl,
+    place: WebmailPlace,
+    domain: str,
+    session: CheckSession,
 ) -> list[Finding]:
-    """The reasons for which the next renewal of this certificate will fail.
+    """The reasons for which the next renewal of the newest certificate will fail.
 
     One that is not for the webmail name is another site's, and nothing is said of its renewal. A
     certificate with a wildcard is renewed through DNS: neither port 80 nor where its names lead
     matters then.
     """
-    if not is_lets_encrypt(leaf) or is_staging(leaf) or not covers(leaf, url.host):
+    leaf = max(
+        (c for c in served if covers(c, url.host)),
+        key=lambda c: c.not_before or _LONG_AGO,
+        default=None,
+    )
+    if leaf is None or not is_lets_encrypt(leaf) or is_staging(leaf):
         return []
     if session.seconds_left < LEAST_SECONDS:
         return []

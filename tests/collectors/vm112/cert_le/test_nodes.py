@@ -86,6 +86,26 @@ def test_the_best_certificate_is_the_measure_and_not_the_newest():
         assert TWO in str(outcome.findings[0].message)
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "first", "second"),
+    [
+        ({"start": -85, "end": 5}, {"start": -95, "end": -5}, "about_to_expire", "expired"),
+        ({"start": -85, "end": 5}, {"name": "x.test"}, "about_to_expire", "name_mismatch"),
+        ({"name": "x.test"}, {"name": "x.test", "self_signed": True}, "name_mismatch", "self_sig"),
+    ],
+)
+def test_where_every_address_fails_each_ones_own_reason_is_said(one, two, first, second):
+    one, two = le(**one), le(**two)
+    for nodes in both_orders(at(ONE, one), at(TWO, two, trusted=two.behind != ())):
+        outcome = judged(nodes, one)
+        assert first in said(outcome)[0]
+        (differs,) = [f for f in outcome.findings if f.code == "cert_node_differs"]
+        assert TWO in str(differs.message) and ONE not in str(differs.message)
+        reasons = judged([at(TWO, two, trusted=two.behind != ())], two).findings
+        why = next(str(f.message) for f in reasons if second in f.code)
+        assert why in str(differs.message)
+
+
 def test_what_all_addresses_serve_is_said_once():
     expired = le(start=-95, end=-5)
     assert said(judged([at(ONE, expired), at(TWO, expired)], expired)) == ["cert_expired"]
@@ -130,6 +150,16 @@ def test_every_address_gets_a_handshake_over_real_sockets():
 
 
 # -- two keys, and where the leaf stands
+
+
+@pytest.mark.parametrize(("left", "told"), [(40, False), (26, False), (20, True), (-5, True)])
+def test_a_renewal_that_changed_the_keys_type_and_is_not_served_is_told(left, told):
+    """As certbot did from RSA to ECDSA: what is served is not a second certificate."""
+    old = le(key=rsa.generate_private_key(65537, 2048), start=left - 90, end=left)
+    new = le(start=left - 30, end=left + 60)
+    assert ("cert_served_differs" in said(judged([at(ONE, old)], new))) == told
+    assert "cert_served_differs" not in said(judged([at(ONE, old)], old))
+    assert "cert_served_differs" not in said(judged([at(ONE, new)], old))
 
 
 def test_a_second_certificate_of_another_key_type_is_no_difference():
