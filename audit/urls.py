@@ -38,6 +38,7 @@ urlpatterns = [
     path("run-selected/", audit_now.run_selected, name="run-selected"),
     path("mark-selected/", known.mark_selected, name="mark-selected"),
     path("report-selected/", report_links.make_selected, name="report-selected"),
+    path("report-links/mail/", report_mail.mail_several, name="mail-reports"),
     path("report-links/<int:link_id>/mail/", report_mail.mail, name="mail-report"),
     path("onboarding/", onboarding.page, name="onboarding"),
     path("onboarding/export/", onboarding.export, name="onboarding-export"),

@@ -1,6 +1,7 @@
 """The mail that brings a customer the link to the report: a person's letter, in the customer's
 language, by the same way as all other mail."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from unicodedata import category
 
@@ -15,7 +16,7 @@ from audit.models import ReportLink
 from audit.notify import mail
 from audit.notify.outcome import Outcome
 
-PLACE = "{link}"  # where the link stands in the text
+PLACE = "{link}"  # where the link stands in the text, or the links one below the other
 LONGEST_SUBJECT, LONGEST_TEXT = 150, 5_000  # characters
 
 
@@ -32,26 +33,44 @@ class Letter:
     text: str
 
     @classmethod
-    def proposed(cls, link: ReportLink) -> "Letter":
-        """What is proposed for this link, in the language of the tenant's customers."""
-        domain, tenant = link.domain, link.domain.tenant
+    def proposed(cls, *links: ReportLink) -> "Letter":
+        """What is proposed for these links, which are of one tenant, in the language of its
+        customers."""
+        tenant, until = links[0].domain.tenant, min(link.expires_at for link in links)
         with translation.override(tenant.language):
-            subject = _("E-mail of %(domain)s: what to change in its DNS")
-            text = _(
-                "Hello,\n\n"
-                "a few things are still missing in the DNS of %(domain)s before its e-mail works "
-                "as it should. This page says which, one by one, and checks them again whenever "
-                "you like:\n\n"
-                "%(link)s\n\n"
-                "It can be opened until %(until)s and shows this domain alone. If somebody else "
-                "looks after your DNS, just pass it on."
-            )
-            until = date_format(timezone.localtime(link.expires_at), "DATE_FORMAT")
-            values = {"domain": domain.unicode, "link": PLACE, "until": until}
+            if len(links) == 1:
+                subject = _("E-mail of %(domain)s: what to change in its DNS")
+                text = _(
+                    "Hello,\n\n"
+                    "a few things are still missing in the DNS of %(domain)s before its e-mail "
+                    "works as it should. This page says which, one by one, and checks them again "
+                    "whenever you like:\n\n"
+                    "%(link)s\n\n"
+                    "It can be opened until %(until)s and shows this domain alone. If somebody "
+                    "else looks after your DNS, just pass it on."
+                )
+            else:
+                subject = _("E-mail of %(n)s domains: what to change in their DNS")
+                text = _(
+                    "Hello,\n\n"
+                    "a few things are still missing in the DNS of these %(n)s domains before their "
+                    "e-mail works as it should. Each has a page that says which, one by one, and "
+                    "checks them again whenever you like:\n\n"
+                    "%(link)s\n\n"
+                    "They can be opened until %(until)s; each shows its domain alone. If somebody "
+                    "else looks after your DNS, just pass this on."
+                )
+            values = {
+                "domain": links[0].domain.unicode,
+                "n": len(links),
+                "link": PLACE,
+                "until": date_format(timezone.localtime(until), "DATE_FORMAT"),
+            }
             text %= values
             if tenant.contact:
                 text += "\n\n" + _("Questions? Ask %(contact)s") % {"contact": tenant.contact}
-        return cls(link.sent_to, subject % values, text + "\n")
+        to = {link.sent_to for link in links}
+        return cls(to.pop() if len(to) == 1 else "", subject % values, text + "\n")
 
     @classmethod
     def of(cls, to: str, subject: str, text: str) -> "Letter":
@@ -79,17 +98,25 @@ class Letter:
         return cls(to, subject, text)
 
 
-def send(letter: Letter, link: ReportLink, url: str) -> Outcome:
-    """Send it, with the link's address `url` in its place. Answers go to the tenant's contact where
-    that is an address."""
-    contact = link.domain.tenant.contact.strip()
+def written(letter: Letter, links: Sequence[tuple[ReportLink, str]]) -> str:
+    """Its text with the links' addresses in their place; of several, each below its domain."""
+    if len(links) == 1:
+        return letter.text.replace(PLACE, links[0][1])
+    listed = "\n\n".join(f"{link.domain.unicode}\n{url}" for link, url in links)
+    return letter.text.replace(PLACE, listed)
+
+
+def send(letter: Letter, links: Sequence[tuple[ReportLink, str]]) -> Outcome:
+    """Send it, with these links, each with its whole address. Answers go to the tenant's contact
+    where that is an address."""
+    contact = links[0][0].domain.tenant.contact.strip()
     try:
         validate_email(contact)
     except ValidationError:
         contact = ""
     message = EmailMessage(
         subject=letter.subject,
-        body=letter.text.replace(PLACE, url),
+        body=written(letter, links),
         to=[letter.to],
         reply_to=[contact] if contact else None,
     )

@@ -77,7 +77,8 @@ def _link(request: HttpRequest, token: str) -> ReportLink | HttpResponse:
         link = links.link_of(token)
     except links.LinkEnded as ended:
         tenant = ended.link.domain.tenant
-        context = {"ended": ended.why, "tenant": tenant}
+        well = ended.why == ended.why.DONE and report_of(ended.link.domain).state == "done"
+        context = {"ended": ended.why, "well": well, "tenant": tenant}
         return in_language(request, "report_ended.html", context, tenant, status=410)
     if link is None:  # a customer's page, not one of ours
         return private(render(request, "report_ended.html", status=404))

@@ -9,10 +9,17 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit import tasks
-from audit.models import ReportLink
+from audit.models import AuditDomain, ReportLink
 from audit.models.onboarding import LinkEnded
 from audit.web import report_links as links
-from tests.audit.factories import make_admin, make_domain, make_operator, make_tenant, make_viewer
+from tests.audit.factories import (
+    audit,
+    make_admin,
+    make_domain,
+    make_operator,
+    make_tenant,
+    make_viewer,
+)
 
 pytestmark = pytest.mark.django_db
 OLD = timezone.now() - timedelta(days=1)
@@ -65,6 +72,29 @@ def test_an_ended_link_says_why_in_the_language_of_the_customer(link, values, wh
     assert "cliente.pt" not in html and "no-store" in answer["Cache-Control"]
     link.refresh_from_db()
     assert link.opened_at is None
+
+
+@pytest.mark.parametrize(
+    ("checks", "age", "well"),
+    [
+        ({}, 0, True),
+        ({"dns_mx": "fail"}, 0, False),
+        ({"dns_mx": "unknown"}, 0, False),
+        ({}, 9, False),
+    ],
+)
+def test_a_link_that_was_done_says_that_all_is_well_while_it_is(link, checks, age, well):
+    """The domain may have broken since, or nobody may have looked for days."""
+    now = timezone.now()
+    link.domain.tenant.__class__.objects.update(language="en")
+    audit(link.domain, **checks)
+    AuditDomain.objects.update(last_audit_at=now - timedelta(days=age))
+    ReportLink.objects.update(expires_at=OLD, done_at=OLD)
+    answer = Client().get(path(link))
+    html = answer.content.decode()
+    assert answer.status_code == 410 and "thank you" in html
+    assert ("All is well" in html, "has everything" in html) == (well, well)
+    assert ("If something has changed since" in html) is not well
 
 
 SCANNERS = (

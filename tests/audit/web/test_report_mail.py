@@ -10,7 +10,7 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audit.models import ReportLink
+from audit.models import AuditDomain, ReportLink, Tenant
 from audit.notify.report_mail import Letter, Unsendable
 from audit.web import report_mail
 from tests.audit.factories import make_domain, make_operator, make_tenant, make_viewer
@@ -38,8 +38,8 @@ def path(link):
     return f"/report-links/{link.pk}/mail/"
 
 
-def letter(link, **changes):
-    proposed = Letter.proposed(link)
+def letter(*links, **changes):
+    proposed = Letter.proposed(*links)
     values = {"to": "eva@example.com", "subject": proposed.subject, "text": proposed.text}
     return values | changes
 
@@ -157,6 +157,71 @@ def test_it_is_throttled(client, ana, link, mails, monkeypatch):
     assert client.post(path(link), letter(link)).status_code == 302
     answer = client.post(path(link), letter(link))
     assert answer.status_code == 429 and int(answer["Retry-After"]) > 0 and len(mails.mails) == 1
+
+
+@pytest.fixture
+def several(link):
+    rows = [make_domain(f"loja{n}.pt", link.domain.tenant, checks={}) for n in (1, 2)]
+    return [link, *ReportLink.objects.make(rows)]
+
+
+def together(links):
+    return "/report-links/mail/?" + "&".join(f"link={link.pk}" for link in links)
+
+
+@pytest.mark.parametrize("language", ["en", "pt", "pt-br"])
+def test_one_mail_carries_the_links_of_several_domains(client, ana, several, mails, language):
+    Tenant.objects.update(language=language)
+    page = client.get(together(several)).content.decode().replace("<wbr>", "")
+    assert all(name in page for name in ("acção.pt", "loja1.pt", "loja2.pt", "{link}"))
+    answer = client.post(together(several), letter(*ReportLink.objects.all()))
+    assert answer["Location"] == "/onboarding/"
+    [(to, mail)] = mails.mails
+    text = mail.get_content().replace("\r\n", "\n")
+    assert to == ["eva@example.com"] and "3" in mail["Subject"] and "{link}" not in text
+    for link in ReportLink.objects.all():
+        url = f"http://testserver{link.get_absolute_url()}"
+        assert text.count(f"{link.domain.unicode}\n{url}\n") == 1
+        assert link.sent_to == "eva@example.com" and link.sent_at
+    said = [
+        entry.object_repr for entry in LogEntry.objects.filter(change_message__contains="maile")
+    ]
+    assert len(said) == 3, "it stands with each domain"
+
+
+def test_of_several_links_all_are_sent_or_none(client, ana, several, mails):
+    refuse(mails, answers={"DATA": "554 looks like spam"})
+    assert client.post(together(several), letter(*several)).status_code == 422
+    several[2].revoke()
+    html = client.get(together(several)).content.decode()
+    assert "Not all of these links" in html and not any(link.token in html for link in several)
+    assert client.post(together(several), letter(*several)).status_code == 410
+    assert mails.mails == [] and not ReportLink.objects.exclude(sent_at=None).exists()
+
+
+def test_one_mail_is_of_one_server_and_bounded(client, ana, several, mails, monkeypatch):
+    [foreign] = ReportLink.objects.make([make_domain("z.pt", make_tenant("VM7"), checks={})])
+    nothing = ("", "?link=x&link=&link=0&link=999999", f"?link={2**70}")
+    for query in nothing:
+        assert client.get(f"/report-links/mail/{query}").status_code == 422
+    mixed = together([*several, foreign])
+    for answer in (client.get(mixed), client.post(mixed, letter(*several))):
+        assert answer.status_code == 422 and "several servers" in answer.content.decode()
+    monkeypatch.setattr(report_mail, "MOST", 2)
+    assert client.get(together(several)).status_code == 422 and mails.mails == []
+    client.force_login(make_viewer())
+    assert client.get(together(several[:2])).status_code == 403
+    assert client.post(together(several[:2]), letter(*several)).status_code == 403
+
+
+def test_selected_domains_are_ticked_for_one_mail_and_none_by_itself(client, ana, several):
+    rows = [link.domain for link in several]
+    AuditDomain.objects.update(last_audit_at=timezone.now())
+    html = client.post("/report-selected/", {"domain": [r.pk for r in rows]}).content.decode()
+    assert html.count('name="link"') == 3 and " checked" not in html
+    assert 'action="/report-links/mail/"' in html
+    alone = client.post("/report-selected/", {"domain": [rows[0].pk]}).content.decode()
+    assert 'name="link"' not in alone and "/mail/" in alone
 
 
 def test_only_who_may_make_links_mails_them(client, link, mails):
