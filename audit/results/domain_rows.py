@@ -4,6 +4,7 @@ are kept of them."""
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -31,23 +32,28 @@ class Changes:
     def __init__(self, rows: Iterable[AuditDomain]) -> None:
         self._was = [(row, _state(row), _counted(row)) for row in rows]
 
-    def write(self) -> Moved:
-        """Write the STATE that changed; what is to be counted by `count` at the end of the
-        transaction."""
+    def write(self, others: tuple[str, ...] = ()) -> Moved:
+        """Write the STATE that changed, and of each row these others; what is to be counted by
+        `count` at the end of the transaction."""
         groups: dict[tuple[str, ...], list[AuditDomain]] = {}
-        moved: dict[int, Counter[str]] = {}
+        moves: Counter[tuple[int, tuple[Any, ...], tuple[Any, ...]]] = Counter()
         for row, was, counted in self._was:
-            now = _state(row)
-            if now == was:
-                continue
-            names = tuple(name for name, a, b in zip(STATE, was, now, strict=True) if a != b)
-            groups.setdefault(names, []).append(row)
-            if row.enabled and (counts := _counted(row)) != counted:
-                numbers = moved.setdefault(row.tenant_id, Counter())
-                numbers.subtract(numbers_of(*counted))
-                numbers.update(numbers_of(*counts))
+            names, now = others, _state(row)
+            if now != was:
+                changed = (name for name, a, b in zip(STATE, was, now, strict=True) if a != b)
+                names = (*others, *changed)
+                if row.enabled and (counts := _counted(row)) != counted:
+                    moves[row.tenant_id, counted, counts] += 1
+            if names:
+                groups.setdefault(names, []).append(row)
         for names, rows in groups.items():
             update(rows, names)
+        moved: dict[int, Counter[str]] = {}
+        for (tenant_id, counted, counts), rows_alike in moves.items():
+            numbers = moved.setdefault(tenant_id, Counter())
+            for sign, those in ((-rows_alike, counted), (rows_alike, counts)):
+                for name in numbers_of(*those):
+                    numbers[name] += sign
         return moved
 
 
@@ -70,16 +76,17 @@ def update(rows: Sequence[AuditDomain], columns: Sequence[str]) -> None:
     """Write these columns of rows that are locked, in one statement that is prepared once."""
     if not rows:
         return
-    adapt = connection.ops.adapt_datetimefield_value
+    adapt = cache(connection.ops.adapt_datetimefield_value)  # many have the same times
 
     def stored(value: Any) -> Any:
         if isinstance(value, dict):
             return json_text(value)
         return adapt(value) if isinstance(value, datetime) else value
 
+    values = attrgetter(*columns, "id")
     sets = ", ".join(f'"{name}" = %s' for name in columns)
     with connection.cursor() as cursor:
         cursor.executemany(
             f"UPDATE {AuditDomain._meta.db_table} SET {sets} WHERE id = %s",  # noqa: S608 - no input
-            [[*(stored(getattr(row, name)) for name in columns), row.pk] for row in rows],
+            [[*map(stored, values(row))] for row in rows],
         )

@@ -29,8 +29,8 @@ _pace = Pace()
 @dataclass
 class Seen:
     """One audit as it is recorded: `before` are the last conclusive statuses as they were stored,
-    `statuses` all of now; `differing`: the checks whose answer is another. `at_once`: a person
-    asked for it, and it confirms alone.
+    `statuses` all of now; `differing`: the checks whose answer is another. `confirm`: how many
+    audits do; `at_once`: a person asked for this one, and it does alone.
     """
 
     row: AuditDomain
@@ -38,9 +38,11 @@ class Seen:
     before: Mapping[str, str]
     statuses: Mapping[str, str]
     differing: Collection[str]
+    confirm: int
     at_once: bool = False
     changes: list[Change] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)  # confirmed troubles that may be others now
+    _causes: dict[str, Cause | None] = field(default_factory=dict)
 
     @property
     def domain_id(self) -> int:
@@ -54,8 +56,18 @@ class Seen:
 
     @property
     def needed(self) -> int:
-        """How many audits confirm."""
-        return 1 if self.at_once else settings.AUDIT_CONFIRM
+        """How many audits confirm what this one sees."""
+        return 1 if self.at_once else self.confirm
+
+    def cause_of(self, name: str) -> Cause | None:
+        """The cause of this trouble of a check, or of what we measure through."""
+        if name not in self._causes:
+            row = self.row
+            if name in ANSWERS:
+                self._causes[name] = away(row.tenant_id, self.results).get(Kind(name))
+            else:
+                self._causes[name] = cause_of(row.id, row.tenant_id, name, self.results)
+        return self._causes[name]
 
     def may_have_members(self, entries: Mapping[str, Entry]) -> bool:
         """Whether it can be part of an incident, by what was stored."""
@@ -136,7 +148,7 @@ def _confirm(seen: Seen, now: datetime) -> None:
         if is_away or (entry and answered(kind, seen.results)):
             after, change = confirmation.step_away(
                 kind, entry, is_away, now,
-                needed=settings.AUDIT_CONFIRM, at_once=seen.at_once,
+                needed=seen.confirm, at_once=seen.at_once,
             )  # fmt: skip
             if change:
                 seen.changes.append(change)
@@ -165,12 +177,11 @@ def _confirm_by_cause(lot: Sequence[Seen], now: datetime) -> list[OpenIncident]:
 
 def _waits_for(seen: Seen, name: str, entry: Entry) -> Place | None:
     """The shared place of a trouble that this audit has seen and that is not confirmed."""
-    row = seen.row
     if name in ANSWERS:
-        waits = not confirmation.is_away(entry, needed=settings.AUDIT_CONFIRM)
-        cause = away(row.tenant_id, seen.results).get(Kind(name)) if waits else None
+        waits = not confirmation.is_away(entry, needed=seen.confirm)
+        cause = seen.cause_of(name) if waits else None
     elif entry[0] in WRONG and name in seen.results and seen.results[name].status in WRONG:
-        cause = cause_of(row.pk, row.tenant_id, name, seen.results)
+        cause = seen.cause_of(name)
     else:
         return None
     return cause.place if cause and cause.place.kind != Kind.CHECK else None
@@ -180,11 +191,11 @@ def _confirm_one(seen: Seen, name: str, now: datetime) -> None:
     row, entries = seen.row, dict(seen.row.unconfirmed)
     entry = entries.pop(name)
     if name in ANSWERS:
-        entries[name] = confirmation.confirmed(entry, needed=settings.AUDIT_CONFIRM)
+        entries[name] = confirmation.confirmed(entry, needed=seen.confirm)
     row.unconfirmed = entries
     seen.changes.append(confirmation.begun(name, entry))
     if name == Kind.NAME_SERVER:
-        _note_servers(seen, away(row.tenant_id, seen.results).get(Kind.NAME_SERVER), now)
+        _note_servers(seen, seen.cause_of(name), now)
 
 
 def _note_servers(seen: Seen, cause: Cause | None, now: datetime) -> None:
@@ -193,7 +204,7 @@ def _note_servers(seen: Seen, cause: Cause | None, now: datetime) -> None:
     row, kind = seen.row, Kind.NAME_SERVER
     if not row.silent_servers and kind not in row.unconfirmed:
         return
-    if not confirmation.is_away(row.unconfirmed.get(kind), needed=settings.AUDIT_CONFIRM):
+    if not confirmation.is_away(row.unconfirmed.get(kind), needed=seen.confirm):
         row.silent_servers = ""
     elif cause and cause.place.key != row.silent_servers:
         row.silent_servers = cause.place.key
@@ -205,7 +216,7 @@ def _look_at_causes(seen: Seen, moves: Moves, now: datetime) -> None:
     """Confirmed troubles that say something else now: of another cause, once that is confirmed."""
     row = seen.row
     for check_id in seen.looked:
-        cause = cause_of(row.pk, row.tenant_id, check_id, seen.results)
+        cause = seen.cause_of(check_id)
         member = moves.members[row.pk].get(check_id)
         entries = dict(row.unconfirmed)
         if cause is None:
@@ -237,11 +248,7 @@ def _follow_change(seen: Seen, change: Change, moves: Moves) -> None:
     if not change.begins:
         moves.leave(row.pk, check_id)
         return
-    if check_id in ANSWERS:
-        cause = away(row.tenant_id, seen.results).get(Kind(check_id))
-    else:
-        cause = cause_of(row.pk, row.tenant_id, check_id, seen.results)
-    if cause is not None:
+    if (cause := seen.cause_of(check_id)) is not None:
         moves.join(row, check_id, cause, change)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
@@ -145,7 +146,7 @@ def _write(audits: list[tuple[AuditDomain, Audited]]) -> None:
     changed = check_rows.write([(row, found) for row, found in differing.items() if found])
     changes = domain_rows.Changes(row for row, _audited in audits)
     aims = {row.pk: aims_of(row) for row, _audited in audits}
-    follows = []
+    follows, confirm = [], settings.AUDIT_CONFIRM
     for row, audited in audits:
         at_once = _somebody_waits(row, audited)
         counts = core[row.tenant_id]
@@ -161,17 +162,17 @@ def _write(audits: list[tuple[AuditDomain, Audited]]) -> None:
             _take_zone(row, new.result)
         before = known.conclusive(row)
         follows.append(
-            incidents.Seen(row, audited.results, before, statuses, differing[row], at_once)
+            incidents.Seen(row, audited.results, before, statuses, differing[row], confirm, at_once)
         )
     whole = {row.pk: a.begun_at for row, a in audits if a.is_whole(core[row.tenant_id])}
     AuditRun.objects.complete_domains(whole, ok=True)
     for run_id, number in sorted(Counter(a.run_id for _r, a in audits if a.run_id).items()):
         AuditRun.objects.count_scheduled(run_id, ok=True, number=number)
     of_others = incidents.follow(follows, now)
-    domain_rows.update([row for row, _audited in audits], _TIMES)
+    moved = changes.write(_TIMES)
     done = [row.pk for row, _a in audits if reached(aims[row.pk], aims_of(row))]
     ReportLink.objects.end_of(done, now)
-    domain_rows.count(domain_rows.together(changes.write(), of_others))
+    domain_rows.count(domain_rows.together(moved, of_others))
 
 
 def aims_of(row: AuditDomain) -> tuple[bool, bool]:

@@ -22,6 +22,7 @@ from collectors.registry import core_checks
 from collectors.stored import StoredFinding
 
 CORE = frozenset(core_checks())
+_OK, _UNKNOWN = Status.OK.value, Status.UNKNOWN.value
 DMARC, POLICY = "dns_dmarc", "dmarc_policy_none"
 _UNUSED = ("portal_facts", "known_zone", "tenant__portal_token", "tenant__webhook_secret")
 
@@ -82,12 +83,11 @@ def take_columns(
 ) -> None:
     """Set the row's columns. `statuses`: of all its checks; `waived_checks`: those of which all
     that is wrong is waived; what follows from one of them is known too."""
-    waived_checks = {
-        *waived_checks,
-        *(c for c, member in members.items() if member.cause in waived_checks),
-    }
-    not_ok = [c for c, status in statuses.items() if status != Status.OK and c in CORE]
-    wrong = [c for c in not_ok if statuses[c] != Status.UNKNOWN]
+    if waived_checks:
+        follow = {c for c, member in members.items() if member.cause in waived_checks}
+        waived_checks = follow.union(waived_checks)
+    not_ok = [c for c, status in statuses.items() if status != _OK and c in CORE]
+    wrong = [c for c in not_ok if statuses[c] != _UNKNOWN]
     shared = {c for c, member in members.items() if member.is_shared}
     row.not_measured = len(wrong) < len(not_ok)
     row.covered = (

@@ -37,7 +37,7 @@ def queries(rows, results, before, differing):
         lot = rows[n : n + LOT]
         with transaction.atomic(), CaptureQueriesContext(connection) as seen:
             changes = domain_rows.Changes(lot)
-            follows = [incidents.Seen(row, results, before, statuses, differing) for row in lot]
+            follows = [incidents.Seen(row, results, before, statuses, differing, 2) for row in lot]
             of_others = incidents.follow(follows, now)
             domain_rows.count(domain_rows.together(changes.write(), of_others))
         said = [q["sql"] for q in seen.captured_queries]
