@@ -5,7 +5,9 @@ A wrong value stops the start with one line that names it.
 
 import contextlib
 import os
+import re
 import secrets
+import ssl
 import sys
 import tempfile
 from collections.abc import Callable
@@ -89,6 +91,51 @@ def dns_servers(name):
             return refuse(name, f"{text!r} has no valid port.")
         servers.append((host, number))
     return tuple(servers)
+
+
+_NAME = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
+_HOST = re.compile(rf"\*|\.?{_NAME}|\[[0-9a-f:.]+\]", re.I)
+_ORIGIN = re.compile(rf"https?://((\*\.)?{_NAME}|\[[0-9a-f:.]+\])(:[0-9]{{1,5}})?", re.I)
+
+
+def site_hosts(name):
+    """The names that the site answers to, as requests have them: another would never fit one."""
+    found = [part.strip() for part in read("list", name, []) if part.strip()]
+    for text in found:
+        if not _HOST.fullmatch(text):
+            return refuse(
+                name,
+                f"{text!r} is not a host name such as audit.example.com: no scheme, port, path or "
+                "quotes, commas between several, and what is not ASCII as xn--….",
+            )
+    return found
+
+
+def origins(name):
+    """A list of origins (RFC 6454): scheme, host and perhaps a port."""
+    found = [part.strip() for part in read("list", name, []) if part.strip()]
+    for text in found:
+        if not _ORIGIN.fullmatch(text):
+            return refuse(
+                name,
+                f"{text!r} is not an origin such as https://audit.example.com: each begins with "
+                "its scheme, and nothing follows the host and port.",
+            )
+    return found
+
+
+def authorities(name):
+    """A file of certificate authorities (PEM) beside the system's; '' for none."""
+    path = read("str", name, "")
+    if path and not Path(path).is_file():
+        return refuse(name, f"there is no file {path!r}.")
+    try:
+        if path:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except OSError as error:  # of which ssl.SSLError is one
+        said = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        return refuse(name, f"{path!r} can't be used: {said}.")
+    return path
 
 
 def host_names(name, default):
@@ -239,7 +286,8 @@ def site_url(name, *, hosts, https):
             or parts.username is not None
             or parts.query
             or parts.fragment
-            or (parts.port or 80) <= 0
+            or parts.port == 0
+            or not _ORIGIN.fullmatch(f"{parts.scheme}://{parts.netloc}")
         )
     except ValueError:
         bad = True
@@ -281,6 +329,8 @@ def mail_server(name):
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
     if bool(user) != bool(password):
         return refuse(name, "a user name needs a password, and a password a user name.")
+    if not (user + password).isascii():
+        return refuse(name, "a user name and a password are of ASCII characters: no others go.")
     local = host in ("localhost", "127.0.0.1", "::1")
     implicit = parts.scheme == "smtps"
     use_tls = not implicit and (starttls == "yes" or (starttls == "" and not local))

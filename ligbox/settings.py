@@ -14,6 +14,7 @@ import dj_database_url
 
 from ligbox import VERSION
 from ligbox.environment import (
+    authorities,
     block_lists,
     contact,
     dns_servers,
@@ -23,12 +24,14 @@ from ligbox.environment import (
     mail_address,
     mail_server,
     networks,
+    origins,
     queue_address,
     read,
     read_file,
     refuse,
     schemes,
     secret_key,
+    site_hosts,
     site_url,
 )
 from ligbox.places import BASE_DIR, COMMAND, DATA_DIR, SHIPPED
@@ -40,7 +43,7 @@ read_file(BASE_DIR / ".env")
 # -- the kind of installation
 
 DEBUG = read("bool", "DEBUG", False)
-ALLOWED_HOSTS = [h.strip() for h in read("list", "ALLOWED_HOSTS", []) if h.strip()]
+ALLOWED_HOSTS = site_hosts("ALLOWED_HOSTS")
 # Without ALLOWED_HOSTS the site answers on loopback alone: that is development. Naming hosts, or
 # DEBUG=0, is production.
 PRODUCTION = not DEBUG and (bool(ALLOWED_HOSTS) or read("str", "DEBUG", "") != "")
@@ -130,7 +133,13 @@ if DATABASES["default"].get("ENGINE") not in (
     "django.db.backends.postgresql",
 ):
     refuse("DATABASE_URL", "only SQLite (sqlite:///…) and PostgreSQL (postgres://…) are supported.")
+if not DATABASES["default"]["NAME"]:
+    refuse("DATABASE_URL", "it names no database: postgres://user:password@host/name.")
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    if PRODUCTION and DATABASES["default"]["NAME"] == ":memory:":
+        refuse("DATABASE_URL", "it names no file: each process would have a database of its own.")
+    if Path(DATABASES["default"]["NAME"]).is_dir():
+        refuse("DATABASE_URL", "it names a folder: sqlite:////var/lib/ligbox/ligbox.sqlite3.")
     try:
         keep_private(Path(DATABASES["default"]["NAME"]))
     except OSError as error:
@@ -253,11 +262,7 @@ if SECOND_FACTOR not in ("off", "superusers", "staff"):
     refuse("SECOND_FACTOR", f"{SECOND_FACTOR!r} is not one of off, superusers, staff.")
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-CSRF_TRUSTED_ORIGINS = [o.strip() for o in read("list", "CSRF_TRUSTED_ORIGINS", []) if o.strip()]
-if any("://" not in origin for origin in CSRF_TRUSTED_ORIGINS):
-    refuse(
-        "CSRF_TRUSTED_ORIGINS", "each begins with its scheme, such as https://audit.example.com."
-    )
+CSRF_TRUSTED_ORIGINS = origins("CSRF_TRUSTED_ORIGINS")
 # How many reverse proxies stand in front: their X-Forwarded-For and X-Forwarded-Proto are believed,
 # nobody else's.
 PROXIES = read("int", "PROXIES", 0, lowest=0)
@@ -327,9 +332,7 @@ for _kind, _path in AUDIT_PORTAL_PATHS.items():
             f"AUDIT_PORTAL_{_kind.upper()}_PATH",
             f"{_path!r} is not a path that starts with / and {_holds} {{domain}}.",
         )
-AUDIT_CA_FILE = read("str", "SSL_CERT_FILE", "")
-if AUDIT_CA_FILE and not Path(AUDIT_CA_FILE).is_file():
-    refuse("SSL_CERT_FILE", f"there is no file {AUDIT_CA_FILE!r}.")
+AUDIT_CA_FILE = authorities("SSL_CERT_FILE")
 
 # -- telling people
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,21 @@ def setting(name, **env):
         ("REDIS_URL", "127.0.0.1:6379"),
         ("ENCRYPTION_KEYS", "secret"),
         ("CSRF_TRUSTED_ORIGINS", "audit.example.com"),
+        ("CSRF_TRUSTED_ORIGINS", "https://audit.example.com/"),
+        ("CSRF_TRUSTED_ORIGINS", "https://"),
+        ("ALLOWED_HOSTS", "https://audit.example.com"),
+        ("ALLOWED_HOSTS", "audit.example.com:8443"),
+        ("ALLOWED_HOSTS", '"audit.example.com"'),
+        ("ALLOWED_HOSTS", "audit.example.com, audit.example.com/"),
+        ("ALLOWED_HOSTS", "audit.example.com b.example.com"),
+        ("ALLOWED_HOSTS", "bücher.example"),
+        ("DATABASE_URL", "postgres://user:password@host/"),
+        ("DATABASE_URL", "sqlite:////tmp"),
+        ("SSL_CERT_FILE", __file__),
+        ("SITE_URL", 'https://h"><x'),
+        ("SITE_URL", "https://audit.example.com:0"),
+        ("EMAIL_URL", "smtp://u:pässword@mail.example.com"),
+        ("EMAIL_URL", "smtp://u:p%C3%A4ssword@mail.example.com"),
         ("SECOND_FACTOR", "yes"),
         ("SESSION_IDLE_MINUTES", "0"),
         ("SESSION_HOURS", "ever"),
@@ -91,6 +107,19 @@ def test_a_wrong_value_stops_the_start_with_one_line_that_names_it(name, value):
     done = manage("check", **{"SECRET_KEY": KEY, name: value})
     assert done.returncode == 1
     assert done.stderr.strip().count("\n") == 0 and name in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
+def test_production_has_a_database_that_its_processes_share(url):
+    done = manage("check", SECRET_KEY=KEY, DEBUG="0", DATABASE_URL=url)
+    assert done.returncode == 1 and "DATABASE_URL" in done.stderr
+
+
+def test_hosts_and_origins_are_taken_as_requests_have_them():
+    hosts = "audit.example.com, .example.org,localhost,web_1,127.0.0.1,[::1],*,xn--bcher-kva.test"
+    assert len(literal_eval(setting("ALLOWED_HOSTS", ALLOWED_HOSTS=hosts))) == 8
+    of = "https://audit.example.com, http://*.example.org:8080, https://[::1]:8443"
+    assert len(literal_eval(setting("CSRF_TRUSTED_ORIGINS", CSRF_TRUSTED_ORIGINS=of))) == 3
 
 
 @pytest.mark.parametrize("env", [{"DEBUG": "0"}, {"ALLOWED_HOSTS": "audit.example.com"}])
