@@ -71,7 +71,7 @@ FILTER = "(|(objectClass=zimbraDomain)(objectClass=zimbraGlobalConfig)(objectCla
 def entries(text):
     """{attribute in small letters: [text]} of each entry; raises NotKnown where the answer is not whole."""
     for block in re.split(r"\n\n+", text.replace("\r\n", "\n").replace("\n ", "")):
-        entry = {}
+        entry: dict[str, list[str]] = {}
         for line in filter(None, block.split("\n")):
             name, colon, value = line.partition(":")
             name, value = name.partition(";")[0].lower(), value.strip(" ")
@@ -89,7 +89,7 @@ def entries(text):
 
 def read_directory(text, own=None):
     """{domain: its attributes, with `accounts` and the `names` that its webmail has}."""
-    domains, places, counts, public = {}, {}, {}, []
+    domains, places, counts, public = {}, {}, dict[object, int](), []
     for entry in entries(text):
         classes = {name.lower() for name in entry.get("objectclass", ())}
         place = re.search(r"(?:^|(?<!\\),)(dc=.*)", re.sub(r"\s*,\s*", ",", entry["dn"][0].lower()))
@@ -111,7 +111,7 @@ def read_directory(text, own=None):
 
 
 def ask_directory(root):
-    """What read_directory says, from the directory that this node uses,."""
+    """What read_directory says, from the directory that this node uses."""
     keys = ElementTree.fromstring(read(f"{root}/opt/zextras/conf/localconfig.xml", MOST_BODY)).iter("key")
     config = {key.get("name"): (key.findtext("value") or "").strip() for key in keys}
     urls, password = config.get("ldap_url") or config.get("ldap_master_url"), config.get("zimbra_ldap_password")
@@ -158,11 +158,11 @@ def dkim_key(entry):
 
 
 # -- services: of systemd's targets, or zmcontrol's where no target is enabled
-UNITS = """openldap=directory-server appserver=mailbox appserver-db=mailbox-db nginx=proxy memcached=memcached
+_UNITS = """openldap=directory-server appserver=mailbox appserver-db=mailbox-db nginx=proxy memcached=memcached
     postfix=mta opendkim=opendkim mailthreat=amavis antivirus=antivirus milter=milter configd=configd"""
-TARGETS = "directory-server=openldap appserver=appserver proxy=nginx mta=postfix"  # and the main unit of each
-STATES = "active=running reloading=running inactive=stopped failed=failed activating=starting deactivating=stopping"
-UNITS, TARGETS, STATES = (dict(one.split("=") for one in text.split()) for text in (UNITS, TARGETS, STATES))
+_TARGETS = "directory-server=openldap appserver=appserver proxy=nginx mta=postfix"  # and the main unit of each
+_STATES = "active=running reloading=running inactive=stopped failed=failed activating=starting deactivating=stopping"
+UNITS, TARGETS, STATES = (dict(one.split("=") for one in text.split()) for text in (_UNITS, _TARGETS, _STATES))
 
 
 def read_systemd(text):
@@ -215,7 +215,7 @@ def read_servers(text):
             words.append(word[1:-1] if word[0] in "\"'" else word)
         elif mark == "{":
             if depth == 0:
-                server = {"names": [], "tls": False, "default": False, "rejects": False, "certificates": []}
+                server: dict = {"names": [], "tls": False, "default": False, "rejects": False, "certificates": []}
                 servers += [server] if words == ["server"] else []
             depth, words = depth + 1, []
         elif mark == "}":
@@ -326,7 +326,7 @@ class Proxy:
 
 def collect(root, path):
     """Put a snapshot in place: {"format", "made", "files", "domains": {name: {what: its answer, or why not}}}."""
-    made, unknown = time.time(), {}
+    made, unknown = time.time(), dict[str, NotKnown]()
 
     def known(ask, *about):
         try:
@@ -356,7 +356,7 @@ class Snapshot:
     """The snapshot as it is answered from; read again when it was written anew."""
 
     def __init__(self, path):
-        self.path, self.seen, self.data = path, None, None
+        self.path, self.seen, self.data = path, None, {}
 
     def domains(self):
         """{name: its answers} of a snapshot of now; raises NotKnown, and others of FAULTS where it is not whole."""
