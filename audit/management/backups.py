@@ -327,8 +327,11 @@ def _check_file(path: Path) -> None:
         with contextlib.closing(_open_read_only(path)) as copy:
             (said,) = copy.execute("pragma integrity_check(1)").fetchone()
             broken = copy.execute("pragma foreign_key_check").fetchone()
+            tables = copy.execute("select count(*) from sqlite_master").fetchone()[0]
     except sqlite3.Error as error:
-        said, broken = str(error), None
+        said, broken, tables = str(error), None, 1
+    if not tables:
+        raise CommandError(f"{path} holds no tables")
     if said != "ok" or broken:
         raise CommandError(f"{path} is damaged: {said if said != 'ok' else broken}")
 

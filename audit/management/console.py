@@ -61,14 +61,13 @@ class Report:
 
     def end(self):
         """Print everything, in the order of the domains' names."""
+        self.cards.sort(key=lambda c: (c["domain"], (c["tenant"] or {}).get("name", "")))
         if self.as_json:
             self.stdout.write(
                 json.dumps(self.cards, default=plain, ensure_ascii=not self.utf8, indent=2)
             )
             return
-        for card in sorted(
-            self.cards, key=lambda c: (c["domain"], (c["tenant"] or {}).get("name", ""))
-        ):
+        for card in self.cards:
             self._card(card)
         if len(self.cards) > 1:
             counts = {s: sum(c["status"] == s for c in self.cards) for s in DOMAIN_STYLES}

@@ -193,9 +193,10 @@ class Command(BaseCommand):
 
 
 def _seconds(text: str) -> float:
-    if not 0 < (seconds := float(text)) < 86400:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds up to a day")
-    return seconds
+    with contextlib.suppress(ValueError):
+        if 0 < (seconds := float(text)) < 86400:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds up to a day")
 
 
 def _cluster_maker(watch: Any) -> Callable[[], Any]:

@@ -102,3 +102,13 @@ def test_a_backup_that_cannot_be_made_leaves_nothing(installation, tmp_path):
     status, said = manage(installation, "backup", str(tmp_path / "new"))
     assert status == 1 and "no backup was made" in said and "Traceback" not in said
     assert not (tmp_path / "new").exists()
+
+
+def test_a_database_without_tables_is_no_backup(installation, tmp_path):
+    """Such as one that a wrong DATABASE_URL has just made."""
+    empty = tmp_path / "empty.sqlite3"
+    sqlite3.connect(empty).close()
+    folder = str(tmp_path / "none")
+    status, said = manage(installation, "backup", folder, DATABASE_URL=f"sqlite:///{empty}")
+    assert status == 1 and "holds no tables" in said
+    assert not (tmp_path / "none").exists()

@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from audit.management.commands import worker
@@ -363,3 +364,9 @@ def test_without_redis_it_says_so_once_waits_and_stops_when_asked(tmp_path):
             process.send_signal(signal.SIGTERM)
             left = process.stderr.read()
     assert process.returncode == 0 and "Traceback" not in left
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "nan", "86400"])
+def test_a_stall_that_is_no_time_is_refused_in_words(seconds):
+    with pytest.raises(CommandError, match="is not a number of seconds up to a day"):
+        call_command("worker", f"--stall={seconds}")
