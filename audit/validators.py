@@ -107,28 +107,28 @@ def webmail_template(value: str) -> None:
 
 
 def portal_address(value: str) -> None:
-    """An http or https URL of any host, also one that only the LAN knows, without credentials,
-    query or fragment.
-    """
+    """A URL as `_is_url` has it, without a query."""
+    if not _is_url(value) or urlsplit(value).query:
+        raise ValidationError(_("Give an address such as http://10.10.10.112:8090."))
+
+
+def _is_url(value: str) -> bool:
+    """An http or https URL of any host, also one that only the LAN knows, without credentials and
+    fragment."""
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""
-        valid = (
+        return (
             parts.scheme in ("http", "https")
             and (_is_address(host) or is_host_name(f"{host}.lan"))
             and (parts.port or 80) > 0
+            and parts.username is None
+            and not parts.fragment
+            and value.isascii()
+            and value.isprintable()
         )
     except ValueError:
-        valid = False
-    if (
-        not valid
-        or parts.username is not None
-        or parts.query
-        or parts.fragment
-        or not value.isascii()
-        or not value.isprintable()
-    ):
-        raise ValidationError(_("Give an address such as http://10.10.10.112:8090."))
+        return False
 
 
 def _is_address(host: str) -> bool:
@@ -187,24 +187,6 @@ def hour(value: int) -> None:
 
 
 def webhook_address(value: str) -> None:
-    """An http or https URL that messages may be posted to; no credentials, no fragment."""
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname or ""
-        valid = (
-            parts.scheme in ("http", "https")
-            and (_is_address(host) or is_host_name(f"{host}.lan"))
-            and (parts.port or 80) > 0
-        )
-    except ValueError:
-        valid = False
-    if (
-        not valid
-        or parts.username is not None
-        or parts.fragment
-        or not value.isascii()
-        or not value.isprintable()
-        or " " in value
-        or len(value) > 2000
-    ):
+    """A URL as `_is_url` has it, that messages may be posted to."""
+    if not _is_url(value) or " " in value or len(value) > 2000:
         raise ValidationError(_("Give an address such as https://hooks.example.com/ligbox."))
