@@ -4,11 +4,10 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
-from pydantic import ValidationError as ShapeError
 
 from audit.api import request_body, schemas
 from audit.api.auth import Access, not_found
-from audit.api.problem_details import Problem, invalid
+from audit.api.problem_details import Problem
 from audit.api.responses import answers, json_body, no_content
 from audit.api.routes import SEE, row_of, tenant_of
 from audit.models import ReportLink
@@ -88,11 +87,7 @@ def make_report_link(request, response: HttpResponse, tenant_id: int):
     or is disabled.
     """
     tenant = tenant_of(request, tenant_id)
-    try:
-        wanted = schemas.ReportLinkIn.model_validate(request_body.parse(request_body.read(request)))
-    except ShapeError:
-        said = _("The body does not have the form that is asked for.")
-        raise invalid("body", "domain", said, code="missing") from None
+    wanted = request_body.shaped(request, schemas.ReportLinkIn)
     row = row_of(request, tenant, wanted.domain, "body")
     if not row.active or row.last_audit_at is None:
         raise Problem(409, _("This domain was not audited yet, or it is disabled."))
@@ -115,7 +110,7 @@ def revoke_report_link(request, tenant_id: int, link_id: int):
     """It leads nowhere from now on, and alone. One that has ended stays as it is."""
     tenant = tenant_of(request, tenant_id)
     links = ReportLink.objects.filter(domain__tenant=tenant).select_related("domain")
-    link = links.filter(pk=link_id).first() if link_id < 2**63 else None
+    link = links.filter(pk=link_id).first()
     if link is None:
         raise not_found()
     with transaction.atomic():

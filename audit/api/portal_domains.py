@@ -2,10 +2,9 @@
 
 from django.utils.translation import gettext as _
 from ninja import Query, Router
-from pydantic import ValidationError as ShapeError
 
 from audit.api import request_body, schemas
-from audit.api.problem_details import Problem, error, invalid
+from audit.api.problem_details import Problem, invalid
 from audit.api.responses import answers, json_body
 from audit.api.routes import ADD, SEE, tenant_of
 from audit.models import PortalDomain
@@ -65,7 +64,7 @@ def leave_portal_domains(request, tenant_id: int):
     domain that does not differ in this way is passed over.
     """
     tenant = tenant_of(request, tenant_id)
-    wanted = _differences_in(request)
+    wanted = request_body.shaped(request, schemas.PortalDomainsIn)
     rows = None
     if wanted.domains is not None:
         names = [_name(text) for text in wanted.domains]
@@ -102,22 +101,7 @@ def believe_portal_domains(request, tenant_id: int):
     tenant = tenant_of(request, tenant_id)
     if not decided.believe(tenant, who=request.auth.actor):
         raise Problem(409, _("No list of this server is in doubt."))
-    return list_portal_domains(request, tenant_id, schemas.PortalDomainsQuery())
-
-
-def _differences_in(request) -> schemas.PortalDomainsIn:
-    """The body; raises Problem 422."""
-    try:
-        return schemas.PortalDomainsIn.model_validate(
-            request_body.parse(request_body.read(request))
-        )
-    except ShapeError as problem:
-        found = [
-            error("body", ".".join(map(str, e["loc"])) or "body", e["msg"], code=e["type"])
-            for e in problem.errors()
-        ]
-        said = _("The body does not have the form that is asked for.")
-        raise Problem(422, said, errors=found) from None
+    return list_portal_domains(request, tenant_id, schemas.PortalDomainsQuery.model_validate({}))
 
 
 def _name(text: str) -> str:

@@ -3,16 +3,19 @@ databases disagree.
 """
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from django.http import HttpRequest, UnreadablePostError
 from django.utils.translation import gettext as _
+from pydantic import BaseModel
+from pydantic import ValidationError as ShapeError
 
-from audit.api.problem_details import Problem
+from audit.api.problem_details import Problem, error, invalid
 
 LIMIT = 64 * 1024  # bytes
 DEPTH = 32
+ShapeT = TypeVar("ShapeT", bound=BaseModel)
 
 
 def read(request: HttpRequest) -> bytes:
@@ -71,6 +74,22 @@ def parse(raw: bytes) -> Any:
             ),
         ) from None
     return value
+
+
+def shaped(request: HttpRequest, schema: type[ShapeT]) -> ShapeT:
+    """The body as this schema; raises Problem, also 422 with what does not have its form."""
+    data = parse(read(request))
+    if not isinstance(data, dict):
+        raise invalid("body", "body", _("The body is a JSON object."), code="not_an_object")
+    try:
+        return schema.model_validate(data)
+    except ShapeError as problem:
+        found = [
+            error("body", ".".join(map(str, e["loc"])) or "body", e["msg"], code=e["type"])
+            for e in problem.errors()
+        ]
+        said = _("The body does not have the form that is asked for.")
+        raise Problem(422, said, errors=found) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

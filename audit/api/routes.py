@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
-from pydantic import ValidationError as ShapeError
 
 from audit import tasks, validators
 from audit.access.throttle import Throttle
@@ -231,7 +230,11 @@ def register_domain(request, response: HttpResponse, tenant_id: int):
     registered before.
     """
     tenant = tenant_of(request, tenant_id)
-    wanted = _domain_in(request_body.parse(request_body.read(request)))
+    wanted = request_body.shaped(request, schemas.DomainIn)
+    try:
+        validators.selector_list(wanted.dkim_selectors)
+    except ValidationError as problem:
+        raise invalid("body", "dkim_selectors", problem.messages[0]) from None
     name = _name(wanted.domain, "body")
     with transaction.atomic():
         try:
@@ -328,23 +331,3 @@ def _only_domain(request, tenant):
         raise invalid("query", "domain", sentence, code="missing")
     rows[0].tenant = tenant
     return rows[0]
-
-
-def _domain_in(data):
-    """The body of a registration; raises Problem 422."""
-    if not isinstance(data, dict):
-        raise invalid("body", "body", _("The body is a JSON object."), code="not_an_object")
-    try:
-        wanted = schemas.DomainIn.model_validate(data)
-        validators.selector_list(wanted.dkim_selectors)
-    except ShapeError as problem:
-        found = [
-            error("body", ".".join(map(str, e["loc"])) or "body", e["msg"], code=e["type"])
-            for e in problem.errors()
-        ]
-        raise Problem(
-            422, _("The body does not have the form that is asked for."), errors=found
-        ) from None
-    except ValidationError as problem:
-        raise invalid("body", "dkim_selectors", problem.messages[0]) from None
-    return wanted
