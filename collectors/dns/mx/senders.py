@@ -8,31 +8,31 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from collectors.base import Action, DnsRecord, Fault, Finding, Fix, Target
+from collectors.dns.mx.exchanges import MAX_EXCHANGES
 from collectors.dns.mx.to_come import WithMx, passes, with_mx_to_come
 from collectors.net.dns_records import Exchange as MxRecord
 from collectors.net.session import CheckSession
 from collectors.standards.spf.record import is_spf, parse_leniently, record_text
 from collectors.text import Text, _
 
-MAX_HOSTS = 5  # that are looked at, of the exchanges that go; the best ones
-MAX_ADDRESSES = 10
+MAX_ADDRESSES = 20  # that are looked at; with more, a record gets too long anyhow
 MAX_BYTES = 450  # of a record; more is a finding of its own
 
 
 @dataclass(frozen=True)
 class LosingSenders:
-    """`addresses` that a record lets send now, and does not once other MX records stand."""
+    """`hosts` that a record lets send now, and does not once other MX records stand.
 
-    addresses: tuple[str, ...]
+    `terms`: what lets them send without a lookup (RFC 7208, section 4.6.4), with the prefix length
+    that `mx` has. `complete`: these are all of them.
+    """
+
     hosts: tuple[str, ...]
-
-    @property
-    def terms(self) -> list[str]:
-        """The terms that let them send without a lookup (RFC 7208, section 4.6.4)."""
-        return [f"ip{ip_address(a).version}:{a}" for a in self.addresses]
+    terms: tuple[str, ...]
+    complete: bool = True
 
     def kept_by(self, text: str) -> str:
         """The record `text` with them, where `mx` let them send; '' where it gets too long."""
@@ -43,7 +43,7 @@ class LosingSenders:
             at = next((t.offset for t in terms if t.name in ends), len(text) + 1)
         words = [text[:at].rstrip(" "), *self.terms, text[at:]]
         better = " ".join(w for w in words if w)
-        return better if len(better) <= MAX_BYTES else ""
+        return better if self.complete and len(better) <= MAX_BYTES else ""
 
     def says(self, *, kept: bool) -> Text:
         """What becomes of them."""
@@ -72,33 +72,52 @@ async def losing_senders(
     if later is None:
         return None
     lost: dict[str, str] = {}  # host by address
+    complete = False
     with contextlib.suppress(Fault, TimeoutError):
         async with asyncio.timeout(session.seconds_left):
-            lost = await _hosts_by_address(target.domain, session, text, later)
-    return LosingSenders(tuple(lost), tuple(dict.fromkeys(lost.values()))) if lost else None
+            complete = await _look(target.domain, session, text, later, lost)
+    if not lost:
+        return None
+    mx = next((t for t in parse_leniently(text).directives if t.name == "mx"), None)
+    terms = [_term(a, (mx.prefix4, mx.prefix6) if mx else (32, 128)) for a in lost]
+    hosts, once = tuple(dict.fromkeys(lost.values())), tuple(dict.fromkeys(terms))
+    return LosingSenders(hosts, once, complete)
 
 
-async def _hosts_by_address(
-    domain: str, session: CheckSession, text: str, later: WithMx
-) -> dict[str, str]:
-    """Each address that loses its leave to send, and the exchange that it is of."""
+def _term(address: str, prefixes: tuple[int, int]) -> str:
+    version = ip_address(address).version
+    network = ip_network((address, prefixes[version == 6]), strict=False)
+    shown = address if network.num_addresses == 1 else network
+    return f"ip{version}:{shown}"
+
+
+async def _look(
+    domain: str, session: CheckSession, text: str, later: WithMx, lost: dict[str, str]
+) -> bool:
+    """Fill in each address that loses its leave to send, and the exchange that it is of.
+
+    Whether all were looked at.
+    """
     found = (await session.lookup(domain, "MX")).records
     stay = {record.exchange for record in later.records}
     best = sorted((r for r in found if isinstance(r, MxRecord)), key=lambda r: r.preference)
     going = list(dict.fromkeys(r.exchange for r in best if r.exchange and r.exchange not in stay))
-    lost: dict[str, str] = {}  # host by address
-    for host in going[:MAX_HOSTS]:
+    seen: set[str] = set()
+    for host in going[:MAX_EXCHANGES]:
         try:
             addresses = (await session.addresses(host)).all
         except Fault:
-            continue
+            continue  # it could not be seen that it may send
         for address in addresses:
-            if len(lost) == MAX_ADDRESSES or address in lost:
+            if address in seen:
                 continue
+            if len(seen) == MAX_ADDRESSES:
+                return False
+            seen.add(address)
             now_passes = await passes(domain, text, address, session)
             if now_passes and not await passes(domain, text, address, later):
                 lost[address] = host
-    return lost
+    return len(going) <= MAX_EXCHANGES
 
 
 async def keep_senders(

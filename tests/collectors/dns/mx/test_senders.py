@@ -72,6 +72,16 @@ def test_who_sends_by_mx_goes_on_sending(text, mx):
     held(names)
 
 
+def test_with_a_prefix_length_its_neighbours_go_on_sending():
+    text = f"v=spf1 mx/24//64 {LISTED} -all"
+    names = {**NAMES, "kunde.test": {"MX": ["10 mx.other.test"], "TXT": [text]}}
+    (finding,) = audit(names)["dns_mx"].findings
+    zone = published(names, finding.fix.records)
+    neighbours = {"127.0.0.77", "2001:db8:9::77"}
+    assert passing(names, "kunde.test", neighbours) == neighbours
+    assert passing(zone, "kunde.test", neighbours) == neighbours
+
+
 def test_so_it_is_where_the_domain_is_an_alias():
     names = {**NAMES, "kunde.test": {"CNAME": ["shop.test."]}}
     held(names)
