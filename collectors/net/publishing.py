@@ -220,7 +220,8 @@ async def _at(
         await _leave_room_for_alias(name, changes, session)
         return list(changes), None
     end = origin.chain[-1]
-    if _takes_changes(end, changes, domain):
+    takes = _takes_changes(end, changes, domain)
+    if takes and not (_is_service(name) and await _is_used_by_people(end, session)):
         moved, note = await _at(
             end, [replace(r, name=end) for r in changes], domain=domain, session=session
         )
@@ -256,6 +257,16 @@ def _takes_changes(end: str, changes: Sequence[DnsRecord], domain: str) -> bool:
         and is_below(end, domain)
         and not any(r.type in ("A", "AAAA", "CNAME") for r in changes)
     )
+
+
+async def _is_used_by_people(name: str, session: CheckSession) -> bool:
+    """Whether it is a host or takes mail: its texts are about that, and not only about a service.
+
+    An alias may lead to one by a wildcard further on, which nobody meant.
+    """
+    if _is_service(name):
+        return False
+    return any([(await session.lookup(name, t)).records for t in ("A", "AAAA", "MX")])
 
 
 async def _beside_wildcard(

@@ -4,10 +4,11 @@ https://www.rfc-editor.org/rfc/rfc4592 https://www.rfc-editor.org/rfc/rfc1034#se
 """
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from collectors.base import DnsRecord, Fix
+from collectors.base import Action, DnsRecord, Fix
 from collectors.net.publishing import origin_of, safe_fix
 from collectors.net.session import NetworkClients
 from collectors.text import _
@@ -229,6 +230,33 @@ def test_an_alias_into_a_zone_of_the_customers_is_changed_at_its_end():
     names = {POLICY.name: {"CNAME": ["p.cust.org.test."]}, "p.cust.org.test": {"TXT": ["old"]}}
     change = DnsRecord("TXT", POLICY.name, POLICY.value, "replace", "old")
     assert made(names, change) == [("replace", "TXT", "p.cust.org.test", POLICY.value)]
+
+
+HOSTS = {
+    "web": {"www.cust.org.test": {"A": ["192.0.2.8"], "TXT": ["site-verification=abc"]}},
+    "mail": {"www.cust.org.test": {"MX": ["10 mx.old.test."], "TXT": ["v=spf1 -all"]}},
+}
+
+
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("lost", [True, False], ids=["by a wildcard", "directly"])
+@pytest.mark.parametrize("record", [KEY, POLICY], ids=["key", "policy"])
+def test_an_alias_of_a_service_that_ends_at_a_host_leaves_that_host_alone(record, lost, host):
+    alias = "gone.cust.org.test." if lost else "www.cust.org.test."
+    zone = {
+        **HOSTS[host],
+        "cust.org.test": {"MX": ["10 mx1.host.test."]},
+        record.name: {"CNAME": [alias]},
+        "*.cust.org.test": {"CNAME": ["www.cust.org.test."]},
+    }
+    (text,) = HOSTS[host]["www.cust.org.test"]["TXT"]
+    instead = replace(record, action=Action.REPLACE, current=text)
+    changes = made(zone, instead)
+    assert {name for _action, _type, name, _value in changes} == {record.name}
+    assert changes[:2] == [
+        ("remove", "CNAME", record.name, alias.removesuffix(".")),
+        ("add", "TXT", record.name, record.value),
+    ]
 
 
 def test_an_alias_to_the_domain_itself_is_replaced_and_the_domain_left_alone():
