@@ -2,11 +2,11 @@
 task outlives a deploy."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet, Window
+from django.db.models import Exists, F, OuterRef, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
@@ -182,10 +182,10 @@ def prune() -> dict[str, int]:
         log.error("the kept numbers of %s incidents were wrong; they were counted anew", wrong)
     onboarding_events.forget_surplus(Tenant.objects.values_list("pk", flat=True))
     counts = {
-        "transitions": _delete(CheckTransition.objects.filter(at__lt=before)),
+        "transitions": _delete(_superseded(CheckTransition, "domain", before)),
         "incidents": _delete(Incident.objects.filter(closed_at__lt=before)),
         "waivers": _delete(Waiver.objects.filter(ended_at__lt=before)),
-        "server_transitions": _delete(ServerTransition.objects.filter(at__lt=before)),
+        "server_transitions": _delete(_superseded(ServerTransition, "tenant", before)),
         # what ended before that was asked for before that: there is an index of it
         "runs": _delete(AuditRun.objects.filter(created_at__lt=before, finished_at__lt=before)),
         "report_links": _delete(ReportLink.objects.filter(expires_at__lt=before)),
@@ -208,6 +208,16 @@ def prune() -> dict[str, int]:
     }
     log.info("pruned %s", counts)
     return counts
+
+
+def _superseded(
+    model: type[CheckTransition] | type[ServerTransition], of: str, before: datetime
+) -> QuerySet:
+    """Those older than that which another followed. The last of a check says since when it is what
+    it is, also after what could not be measured in between."""
+    same = {of: OuterRef(of), "check_id": OuterRef("check_id")}
+    later = model._default_manager.filter(pk__gt=OuterRef("pk"), **same)
+    return model._default_manager.filter(Exists(later), at__lt=before)
 
 
 def _delete(rows: QuerySet) -> int:

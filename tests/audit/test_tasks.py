@@ -1,15 +1,16 @@
 """What django-q2 runs: bells for as many drains as there is work and room, and runs that end."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
 from audit import tasks
-from audit.models import AuditDomain, AuditRun
+from audit.models import AuditCheck, AuditDomain, AuditRun, CheckTransition
 from audit.queue import drain
 from tests.audit import factories as make
 from tests.audit.draining import claim_due
+from tests.audit.notify.making import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -69,3 +70,27 @@ def test_the_run_of_a_drain_that_was_killed_ends(rung):
     lost.refresh_from_db()
     now.refresh_from_db()
     assert (lost.state, lost.done, now.state) == ("done", 3, "running")
+
+
+@pytest.mark.django_db
+def test_since_when_something_is_wrong_outlives_the_history(settings):
+    """The portal is away for a moment, after the change to what is has long been pruned."""
+    clock = Clock(datetime(2026, 11, 24, 2, 31, 5, tzinfo=UTC))
+    try:
+        domain = make.make_domain(checks={})
+        for status in ("fail", "ok", "fail"):
+            clock.go(days=1)
+            make.audit(domain, dns_mx=status)
+        began = timezone.now()
+        clock.go(days=settings.AUDIT_RETENTION_DAYS + 10)
+        assert tasks.prune()["transitions"] == 3  # but the last of each check
+        kept = CheckTransition.objects.filter(check_id="dns_mx")
+        assert [(t.from_status, t.to_status) for t in kept] == [("ok", "fail")]
+        for status in ("unknown", "fail"):
+            clock.go(seconds=60)
+            make.audit(domain, dns_mx=status)
+        assert AuditCheck.objects.get(domain=domain, check_id="dns_mx").since == began
+        clock.go(days=settings.AUDIT_RETENTION_DAYS)
+        assert tasks.prune()["transitions"] == 0
+    finally:
+        clock.stop()
