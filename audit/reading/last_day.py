@@ -137,7 +137,10 @@ def incidents(*, since: datetime, tenant: int | None = None) -> list[Incident]:
 
 
 def _incidents(tenant: int | None) -> QuerySet[Incident]:
-    rows = Incident.objects.defer("tenant__portal_token", "tenant__webhook_secret")
+    """Without those that go on as part of another: nothing was mended when they closed, and the
+    other began when they did."""
+    rows = Incident.objects.filter(merged_into=None)
+    rows = rows.defer("tenant__portal_token", "tenant__webhook_secret")
     return rows if tenant is None else rows.filter(tenant=tenant)
 
 

@@ -170,7 +170,7 @@ def _first_due(tenant: int | None) -> datetime | None:
 def _workers() -> Iterator[Metric]:
     """Of all of them; where they run is nobody's to know who may see one tenant."""
     now = timezone.now()
-    seen = list(WorkerHeartbeat.objects.values_list("last_seen", "resolver_down_since"))
+    seen = list(WorkerHeartbeat.seen().values_list("last_seen", "resolver_down_since"))
     alive = [down for last, down in seen if now - last < WorkerHeartbeat.ALIVE]
     yield _number("workers_alive", "Workers that were seen in the last 30 s.", len(alive))
     if seen:

@@ -228,8 +228,12 @@ def worker(domains: AuditDomainQuerySet) -> WorkerState:
         .annotate(n=Count("pk"))
         .values("n")
     )
-    seen = WorkerHeartbeat.objects.annotate(
-        next_audit_at=Subquery(following), queued=Coalesce(Subquery(due), 0)
+    down = WorkerHeartbeat.alive().filter(resolver_down_since__isnull=False)
+    seen = WorkerHeartbeat.seen().annotate(
+        next_audit_at=Subquery(following),
+        queued=Coalesce(Subquery(due), 0),
+        # of any of them: each host may have a resolver of its own
+        down_since=Subquery(down.order_by("resolver_down_since").values("resolver_down_since")[:1]),
     )
     last = seen.order_by("-last_seen").first()
     next_audit_at = last.next_audit_at if last else None
@@ -238,7 +242,7 @@ def worker(domains: AuditDomainQuerySet) -> WorkerState:
         "alive": bool(last and timezone.now() - last.last_seen < WorkerHeartbeat.ALIVE),
         "last_seen": last.last_seen if last else None,
         "queued": last.queued if last else domains.due().count(),
-        "resolver_down_since": last.resolver_down_since if last else None,
+        "resolver_down_since": last.down_since if last else None,
         "next_audit_at": next_audit_at,
         "overdue_since": next_audit_at if overdue else None,
     }

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audit.models import AuditDomain
+from audit.models import AuditDomain, WorkerHeartbeat
 from audit.reading import filters
 from audit.reading.filters import Filters
 from audit.reading.overview import COUNTED, counts, overview
@@ -117,6 +117,33 @@ def test_the_worker_is_alive_for_half_a_minute():
     beat.last_seen = timezone.now() - timedelta(seconds=31)
     beat.save()
     assert worker()["alive"] is False and worker()["last_seen"] == beat.last_seen
+
+
+def test_a_worker_of_the_future_is_not_alive():
+    """Case 152: the clock was a day ahead when the worker died."""
+    make.make_worker(seen=timezone.now() + timedelta(days=1), name="host:9")
+    found = overview(AuditDomain.objects.all(), Filters())["worker"]
+    assert (found["alive"], found["last_seen"]) == (False, None)
+    assert not WorkerHeartbeat.alive().exists()
+    beat = make.make_worker()
+    found = overview(AuditDomain.objects.all(), Filters())["worker"]
+    assert (found["alive"], found["last_seen"]) == (True, beat.last_seen)
+
+
+def test_the_resolver_of_any_host_that_is_down_is_said():
+    """Whichever of the hosts was seen last."""
+    for age in (5, 1, 9):
+        make.make_worker(seen=timezone.now() - timedelta(seconds=age), name=f"h{age}:1")
+    since = timezone.now() - timedelta(minutes=3)
+    for name in ("h5:1", "h1:1", "h9:1"):
+        WorkerHeartbeat.objects.update(resolver_down_since=None)
+        WorkerHeartbeat.objects.filter(name=name).update(resolver_down_since=since)
+        found = overview(AuditDomain.objects.all(), Filters())["worker"]
+        assert found["resolver_down_since"] == since
+    long_ago = timezone.now() - timedelta(minutes=9)
+    WorkerHeartbeat.objects.filter(name="h9:1").update(last_seen=long_ago)  # it is gone
+    found = overview(AuditDomain.objects.all(), Filters())["worker"]
+    assert found["resolver_down_since"] is None
 
 
 def test_the_number_of_queries_does_not_depend_on_the_number_of_domains(client):

@@ -143,6 +143,15 @@ def test_the_time_to_fix_is_told_by_who_had_to_act(viewer, fleet):
     assert [round(c["worst"] / 3600) for c in cures] == [20, 28]
 
 
+def test_what_goes_on_in_another_incident_was_not_mended(viewer, fleet):
+    shared = incident(opened=3 * HOUR, kind="address")
+    for _merged in range(3):
+        incident(opened=3 * HOUR, closed=2 * HOUR, merged_into=shared)
+    context = viewer.get(URL).context
+    assert context["cures"] == [] and context["incidents"] == [shared]
+    assert [number for _day, number in last_day.open_by_day()][-1] == 1
+
+
 def test_while_there_are_no_incidents_changes_tell_the_time_to_fix(viewer, fleet):
     domain = fleet[0]
     for check_id, hours in (("dns_mx", 10), ("carbonio", 6)):
