@@ -134,8 +134,7 @@ def ask_directory(root):
 
 
 def carbonio(entry, services):
-    """The answer of …/carbonio."""
-    # "shutdown", while it is renamed, is to be suspended and more
+    """The answer of …/carbonio; "shutdown", while it is renamed, is to be suspended and more."""
     status = entry.get("zimbradomainstatus", ["active"])[0].strip().lower().replace("shutdown", "suspended")
     if status not in ("active", "maintenance", "locked", "suspended", "closed"):
         raise NotKnown("the domain has a status that is not known here")
@@ -203,12 +202,13 @@ def ask_services(root):
 # -- nginx: the includes that were generated for it
 WORD = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:\\.|\$\{|[^\s;{}"'\#\\])(?:\\.|\$\{|[^\s;{\\])*"""
 TOKEN = re.compile(rf"([{{}};])\s*|({WORD})\s*|\s+|\#[^\n]*|(.)", re.S)
-INCLUDE = r"(?m)^\s*include\s+(\S*/nginx\.conf\.web(?:\.https?(?:\.default)?)?);"
+INCLUDE, USUAL = re.compile(r"""\binclude\s+["']?([^\s;"']+)"""), re.compile(r"/(nginx\.conf\.[^/*?]+|mime\.types)$")
+WEB = re.compile(r"/nginx\.conf\.web(\.https?(\.default)?)?$")
 
 
 def read_servers(text):
     """[what a `server` block says], of text in nginx's syntax; raises NotKnown where it is not whole."""
-    servers, words, depth = [], [], 0
+    servers, words, depth, wrong = [], [], 0, None
     for token in TOKEN.finditer(text):
         mark, word, wrong = token.groups()
         if word:
@@ -225,15 +225,16 @@ def read_servers(text):
         elif mark and depth == 1 and words[:1] == ["ssl_certificate"]:
             value = " ".join(words[1:])  # of text in the place of a path, nothing but the certificate is kept
             server["certificates"].append(leaf(value) or "-----BEGIN" if "-----BEGIN" in value else value)
+        elif mark and not depth and words[:1] == ["include"]:
+            servers.append({"names": ["~"], "tls": False, "default": False, "rejects": False, "certificates": []})
         elif mark and depth == 1:
             server["tls"] |= words[:1] == ["listen"] and "ssl" in words
             server["default"] |= words[:1] == ["listen"] and "default_server" in words
             server["rejects"] |= bool(re.match("return [45]|ssl_reject_handshake on", " ".join(words)))
         words = [] if mark == ";" else words
         if wrong or depth < 0 or (words and mark == "}"):
-            depth = -1
             break
-    if depth or words:
+    if depth or words or wrong:
         raise NotKnown("a file of the proxy's configuration is not whole")
     return servers
 
@@ -261,8 +262,10 @@ class Proxy:
                     servers = servers if seen == before else read_servers(read(path))
                     self._take(servers)
                 else:
-                    found = re.findall(INCLUDE, read(path))
-                    todo += [one for one in found if one not in todo]
+                    found = INCLUDE.findall(text := re.sub("#.*", "", read(path)))
+                    todo += [one for one in dict.fromkeys(found) if WEB.search(one) and one not in todo]
+                    if not all(map(USUAL.search, found)) or re.search(r"\bserver\s*{", text):
+                        self.why = "nginx is configured with more than Carbonio's generator writes"
                 self.files[path] = seen, servers
             except (OSError, NotKnown) as error:
                 self.why = str(error)
@@ -271,12 +274,11 @@ class Proxy:
             raise NotKnown("the proxy's configuration was written while it was read")
 
     def _config_ok(self, root):
-        """Whether the configuration was generated whole and nginx takes it."""
+        """Whether the configuration was generated whole and nginx takes it; the newer generator leaves no mark."""
         last = (read(f"{self.conf}/nginx.conf").strip().splitlines() or [""])[-1]
         if "__CONF_GEN_ERROR__" in last and "No available nginx lookup handlers" not in last:
             return False
-        newer = os.path.exists(f"{root}/opt/zextras/bin/configd")  # its generator leaves no mark
-        if not newer and not re.search("__(SUCCESS|CONF_GEN_ERROR)__", last):
+        if not (os.path.exists(f"{root}/opt/zextras/bin/configd") or re.search("__(SUCCESS|CONF_GEN_ERROR)__", last)):
             raise NotKnown("nginx.conf does not end in __SUCCESS__: it is being generated, or that went wrong")
         code, _out, err = run([f"{root}/opt/zextras/common/sbin/nginx", "-t", "-c", f"{self.conf}/nginx.conf"], 30)
         if code and re.search(r"\((1|13|30): ", err):  # permissions, a file system: of this agent, not of nginx
@@ -290,7 +292,7 @@ class Proxy:
             for name in one["names"]:
                 for key in (name[1:], "*" + name) if name.startswith(".") else (name,):
                     self.named.setdefault(key, []).append(one)
-                self.why = "a virtual host's name is a pattern" if re.match(r"~|.*\.\*$", name) else self.why
+                self.why = "names are in a pattern or another file" if re.match(r"~|.*\.\*$", name) else self.why
 
     def _look(self, entry):
         """[(name, the servers that answer for it)] of the domain's names, as nginx chooses them."""
@@ -319,7 +321,7 @@ class Proxy:
             text = value if inline else read(path, MOST_BODY) if os.path.isfile(path) else ""
             stored = "".join(entry.get("zimbrasslcertificate", ())) if inline or value.endswith(own) else ""
             leaves.append(leaf(text) or leaf(stored))
-        if not all(leaves) or (self.why and not leaves):
+        if not all(leaves) or (self.why and not leaves) or not all(server["certificates"] for server in servers):
             raise NotKnown("the certificate that nginx is configured with cannot be read")
         return {"pem": "".join(dict.fromkeys(leaves))} if leaves else {"detail": "no virtual host has a certificate"}
 
@@ -337,19 +339,17 @@ def collect(root, path):
 
     domains, services = known(ask_directory, root), known(ask_services, root)
     proxy = known(Proxy, root, services, path)
-    if isinstance(domains, dict):
-        for name, entry in domains.items():
-            domains[name] = {"type": entry.get("zimbradomaintype", ["local"])[0].lower()}
-            domains[name]["carbonio"] = known(carbonio, entry, services)
-            domains[name]["nginx"] = known(Proxy.nginx, proxy, entry)
-            domains[name]["certificate"] = known(Proxy.certificate, proxy, entry)
+    for name, entry in domains.items() if isinstance(domains, dict) else ():
+        domains[name] = {"type": entry.get("zimbradomaintype", ["local"])[0].lower()}
+        domains[name]["carbonio"] = known(carbonio, entry, services)
+        domains[name]["nginx"] = known(Proxy.nginx, proxy, entry)
+        domains[name]["certificate"] = known(Proxy.certificate, proxy, entry)
     os.umask(0o027)  # for its group to read
     with open(f"{path}.part", "w", encoding="ascii") as out:
         snapshot = {"format": 1, "made": made, "domains": domains, "files": getattr(proxy, "files", {})}
         json.dump(snapshot, out, default=str)
     os.replace(f"{path}.part", path)
-    for why in list(unknown)[:10]:
-        print("not known:", ascii(why)[:300], file=sys.stderr)
+    sys.stderr.writelines(f"not known: {ascii(why)[:300]}\n" for why in list(unknown)[:10])
 
 
 class Snapshot:

@@ -112,6 +112,70 @@ def test_patterns_of_names(carbonio, authority, pattern, names):
     assert (status, len(answer.get("server_names", ()))) == ((200, 1) if names else (503, 0))
 
 
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("nginx.conf.web", "include {inc}/custom.conf;"),
+        ("nginx.conf.web", "include   '{inc}/custom.conf' ;"),
+        ("nginx.conf.web", "include {inc}/cust*.conf;"),
+        ("nginx.conf.web", "charset utf-8; include {inc}/custom.conf;"),
+        ("nginx.conf.web", "server {{ listen 127.0.0.1:{port}; server_name webmail.outro.pt; }}"),
+        ("nginx.conf.web", "server\n{{\n listen 127.0.0.1:{port};\n}}"),
+        ("nginx.conf.web.https", "include {inc}/custom.conf;"),
+        ("nginx.conf.web.https", "include {inc}/cust*.conf;"),
+    ],
+)
+def test_hosts_that_stand_elsewhere_are_not_taken_for_missing(carbonio, site, file, line):
+    """What an administrator includes may have the host: nothing is said of names not found."""
+    carbonio.ldapsearch(domain_entry("cliente.pt") + domain_entry("outro.pt"))
+    (carbonio.includes / "custom.conf").write_text("# whatever stands here\n")
+    line = line.format(inc=carbonio.includes, port=carbonio.https)
+    place = carbonio.includes / file
+    text = place.read_text()
+    at = text.rindex("}") if file == "nginx.conf.web" else len(text)
+    place.write_text(f"{text[:at]}\n{line}\n{text[at:]}")
+    carbonio.collect()
+    assert [status for status, _ in carbonio.answers("cliente.pt")] == [200, 200, 200]
+    assert carbonio.answer("nginx", "cliente.pt")[1]["config_ok"] is True
+    assert [status for status, _ in carbonio.answers("outro.pt")] == [200, 503, 503]
+
+
+@pytest.mark.parametrize("line", ["# include {inc}/custom.conf;", "include {inc}/mime.types;"])
+def test_what_includes_no_hosts_hides_none(carbonio, site, line):
+    carbonio.ldapsearch(domain_entry("outro.pt"))
+    (carbonio.includes / "mime.types").write_text("types { text/html html; }\n")
+    place = carbonio.includes / "nginx.conf.web"
+    text = place.read_text()
+    at = text.rindex("}")
+    place.write_text(f"{text[:at]}\n{line.format(inc=carbonio.includes)}\n{text[at:]}")
+    carbonio.collect()
+    assert carbonio.answer("nginx", "outro.pt")[1]["vhost"] is False
+
+
+@pytest.mark.parametrize("inherited", [True, False])
+def test_a_certificate_that_is_not_named_at_the_host_is_not_taken_for_none(
+    carbonio, site, inherited
+):
+    """It is inherited, or stands in a file that the host includes: nginx takes both."""
+    place = carbonio.includes / "nginx.conf.web.https"
+    lines = re.findall(r"\s*ssl_certificate\S*\s+[^;]+;", place.read_text())
+    snippet = carbonio.includes / "tls.snippet"
+    snippet.write_text("".join(lines))
+    text = place.read_text()
+    for line in lines:
+        text = text.replace(line, "")
+    if inherited:
+        web = carbonio.includes / "nginx.conf.web"
+        web.write_text(web.read_text().replace("access_log off;", f"{''.join(lines)}"))
+    else:
+        text = text.replace("client_max_body_size", f"include {snippet};\n client_max_body_size")
+    place.write_text(text)
+    carbonio.collect()
+    answer = carbonio.answer("nginx", "cliente.pt")
+    assert answer[0] == 200 and answer[1]["tls"] and answer[1]["config_ok"]
+    assert carbonio.answer("certificate", "cliente.pt")[0] == 503
+
+
 def test_a_host_without_tls(carbonio):
     carbonio.sites({}, plain=[NAME])
     carbonio.collect()
