@@ -70,14 +70,20 @@ def request_run(
     return run, already
 
 
-def request_server_test(tenant: Tenant) -> None:
+def request_server_test(tenant: Tenant, *, who: Actor) -> bool:
     """Ask for the server card of a tenant at once, looked at anew, and for its portal's list of
-    domains, and ring."""
-    ServerCard.objects.make_due(tenant.pk)
+    domains, and ring; False where that was asked for before and has not begun."""
+    waiting = ServerCard.objects.filter(pk=tenant.pk, claimed_by="").exclude(requested_at=None)
+    with transaction.atomic():
+        if waiting.exists():
+            return False
+        ServerCard.objects.make_due(tenant.pk)
+        trail.note(who, [tenant], trail.TEST)
     enqueue()
     PortalSync.objects.make_due(tenant.pk)
     if PortalSync.objects.due().filter(pk=tenant.pk).exists():
         enqueue("compare_portals")
+    return True
 
 
 def enqueue_drains(due: int) -> None:

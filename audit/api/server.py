@@ -1,6 +1,5 @@
 """The endpoints of the server card: what all domains of a tenant stand on."""
 
-from django.db import transaction
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -11,9 +10,7 @@ from audit.api import schemas
 from audit.api.problem_details import Problem, too_many
 from audit.api.responses import answers
 from audit.api.routes import RUN, SEE, run_limit, tenant_of
-from audit.models import ServerCard
 from audit.reading import server_card
-from audit.results import trail
 
 router = Router(tags=["audit"], by_alias=True)
 
@@ -50,11 +47,7 @@ def test_server(request, response: HttpResponse, tenant_id: int):
     tenant = tenant_of(request, tenant_id)
     if not tenant.enabled:
         raise Problem(409, _("This tenant is disabled; enable it first."))
-    waiting = ServerCard.objects.filter(pk=tenant.pk, claimed_by="").exclude(requested_at=None)
-    with transaction.atomic():
-        if not (already := waiting.exists()):
-            tasks.request_server_test(tenant)
-            trail.note(caller.actor, [tenant], trail.TEST)
+    already = not tasks.request_server_test(tenant, who=caller.actor)
     address = reverse("api:get_server", args=[tenant.pk])
     response["Location"] = address
     return Status(202, {"status": "queued", "already_queued": already, "status_url": address})

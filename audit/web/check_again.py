@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from audit.access.throttle import Throttle, peer
 from audit.models import AuditDomain, AuditRun, ReportLink, ServersAsked
+from audit.models.onboarding import LinkEnded
 from audit.queue.event_loop import net_config
 from audit.reading.customer_report import steps_of
 from audit.tasks import request_run
@@ -33,8 +34,8 @@ def check_again(request: PageRequest, token: str) -> HttpResponse:
     moment ago. A GET leads to the report.
     """
     try:
-        link = links.link_of(token)
-    except links.LinkEnded:
+        link = ReportLink.objects.of_token(token)
+    except LinkEnded:
         link = None  # the report's page says so
     if link is None or request.method != "POST":
         return private(redirect("report", token))

@@ -11,6 +11,7 @@ from django.utils import translation
 from django.views.decorators.http import require_safe
 
 from audit.models import ReportLink
+from audit.models.onboarding import LinkEnded
 from audit.reading.check_again import checked_again
 from audit.reading.customer_report import report_of, zone_of
 from audit.web import report_links as links
@@ -47,8 +48,8 @@ def seen(request: HttpRequest, token: str) -> HttpResponse:
     """Asked by the report's page once a person moves on it: mail filters and previews of links
     fetch the page as people do. 204, whatever the link.
     """
-    with contextlib.suppress(links.LinkEnded):
-        if link := links.link_of(token):
+    with contextlib.suppress(LinkEnded):
+        if link := ReportLink.objects.of_token(token):
             links.note_opened(link, request)
     return private(HttpResponse(status=204))
 
@@ -74,8 +75,8 @@ def zone(request: HttpRequest, token: str) -> HttpResponse:
 def _link(request: HttpRequest, token: str) -> ReportLink | HttpResponse:
     """The link with this token, or the page that says why it leads nowhere."""
     try:
-        link = links.link_of(token)
-    except links.LinkEnded as ended:
+        link = ReportLink.objects.of_token(token)
+    except LinkEnded as ended:
         tenant = ended.link.domain.tenant
         well = ended.why == ended.why.DONE and report_of(ended.link.domain).state == "done"
         context = {"ended": ended.why, "well": well, "tenant": tenant}

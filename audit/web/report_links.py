@@ -13,25 +13,12 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control
 
 from audit.models import AuditDomain, ReportLink
-from audit.models.onboarding import LinkEnded
 from audit.results import trail
 from audit.web.audit_now import notice
 from audit.web.permissions import PageRequest, require_report
 from audit.web.query import MAX_ID, filters_of, limit_of, number, query_of
 from audit.web.scorecard import find, scorecard_response
 from audit.web.selection import MOST, NothingSelected, selected
-
-__all__ = ["LinkEnded"]  # what `link_of` raises
-
-
-def token_of(link: ReportLink) -> str:
-    """What the address of a link holds."""
-    return link.token
-
-
-def link_of(token: str) -> ReportLink | None:
-    """The link with this token, see `ReportLinkQuerySet.of_token`; raises LinkEnded."""
-    return ReportLink.objects.of_token(token)
 
 
 def url_of(request: HttpRequest, link: ReportLink) -> str:

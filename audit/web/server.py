@@ -2,7 +2,6 @@
 
 from typing import Any, cast
 
-from django.db import transaction
 from django.db.models import F
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -18,8 +17,8 @@ from audit.reading.incident_list import touches_now
 from audit.reading.incidents import ShownIncident, shown_incidents
 from audit.reading.paging import CursorError, turn
 from audit.reading.scorecard import not_here
-from audit.results import trail
 from audit.results.shapes import Scorecard, ServerState, ShownRow
+from audit.results.trail import Actor
 from audit.results.translate import translate
 from audit.tasks import request_server_test
 from audit.web.audit_now import too_many
@@ -107,9 +106,7 @@ def test(request: PageRequest, tenant_id: int) -> HttpResponse:
         response = render(request, page, context, status=429)
         response["Retry-After"] = str(wait)
         return response
-    with transaction.atomic():
-        request_server_test(row)
-        trail.note(trail.Actor.person(request.user), [row], trail.TEST)
+    request_server_test(row, who=Actor.person(request.user))
     if request.htmx:
         return render(request, "_server.html", context_of(request, row))
     return redirect("tenant", row.pk)

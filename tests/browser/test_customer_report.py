@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 
 from audit.models import ReportLink
 from audit.reading.customer_report import steps_of
-from audit.web.report_links import token_of
 from collectors.base import Action, DnsRecord, Fix
 from collectors.text import _
 from tests.audit.customer_zone import store_domain
@@ -23,7 +22,7 @@ KEY = "v=DKIM1; k=rsa; p=" + "QUJD" * 120
 
 def path_of(row):
     (link,) = ReportLink.objects.make([row])
-    return f"/report/{token_of(link)}/"
+    return f"/report/{link.token}/"
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from audit.reading.customer_report import steps_of
 from audit.results import store
 from audit.tasks import prune
 from audit.web import check_again
-from audit.web.report_links import token_of
 from collectors.base import Action, DnsRecord, Fix
 from collectors.text import _
 from mock_tenant.zone import Zone
@@ -59,11 +58,11 @@ def internet(settings):
 
 
 def path_of(link):
-    return reverse("check-again", args=[token_of(link)])
+    return reverse("check-again", args=[link.token])
 
 
 def report_of(link):
-    return reverse("report", args=[token_of(link)])
+    return reverse("report", args=[link.token])
 
 
 def seen(row):

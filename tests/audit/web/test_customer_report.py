@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from audit.models import AuditDomain, ReportLink
 from audit.results import store
-from audit.web.report_links import token_of
 from collectors.base import Action, DnsRecord, Fix, Owner
 from collectors.text import _
 from tests.audit.factories import (
@@ -219,7 +218,7 @@ def test_whatever_records_say_is_shown_as_text(client, domain):
 
 def test_it_names_whom_the_customer_may_ask(client, domain):
     [made] = ReportLink.objects.make([domain])
-    link = reverse("report", args=[token_of(made)])
+    link = reverse("report", args=[made.token])
     assert "Questions?" not in client.get(link).content.decode()
     type(domain.tenant).objects.update(contact="support@host.test <b>")
     html = client.get(link).content.decode()
@@ -231,7 +230,7 @@ def test_without_a_portal_all_that_is_looked_at_is_in_order_and_the_rest_is_name
     row = make_domain(
         "a.pt", make_tenant("VM1", without_portal=True, language="en"), checks={"carbonio": "fail"}
     )
-    html = client.get(reverse("report", args=[token_of(ReportLink.objects.create(domain=row))]))
+    html = client.get(reverse("report", args=[ReportLink.objects.create(domain=row).token]))
     text = html.content.decode()
     assert "Not looked at here: your mailboxes on our server, the webmail" in text
     assert "Your mailboxes are ready" not in text and "portal" not in text.lower()

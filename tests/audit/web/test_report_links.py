@@ -11,7 +11,6 @@ from django.utils import timezone
 from audit import tasks
 from audit.models import AuditDomain, ReportLink
 from audit.models.onboarding import LinkEnded
-from audit.web import report_links as links
 from tests.audit.factories import (
     audit,
     make_admin,
@@ -38,18 +37,18 @@ def link(domain):
 
 
 def path(link):
-    return reverse("report", args=[links.token_of(link)])
+    return reverse("report", args=[link.token])
 
 
 def test_a_token_opens_its_own_link_alone(link, domain):
     [other] = ReportLink.objects.make([domain])
-    assert links.link_of(links.token_of(link)) == link
-    assert links.token_of(link) == links.token_of(ReportLink.objects.get(pk=link.pk))
-    number, _dot, signature = links.token_of(link).partition(".")
+    assert ReportLink.objects.of_token(link.token) == link
+    assert link.token == ReportLink.objects.get(pk=link.pk).token
+    number, _dot, signature = link.token.partition(".")
     for forged in (f"{other.pk}.{signature}", f"{number}.", number, "", f"{number}.{signature}x"):
-        assert links.link_of(forged) is None, forged
+        assert ReportLink.objects.of_token(forged) is None, forged
     domain.delete()
-    assert links.link_of(f"{number}.{signature}") is None
+    assert ReportLink.objects.of_token(f"{number}.{signature}") is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_a_token_opens_its_own_link_alone(link, domain):
 def test_an_ended_link_says_why_in_the_language_of_the_customer(link, values, why, words):
     ReportLink.objects.update(**values)
     with pytest.raises(LinkEnded) as ended:
-        links.link_of(links.token_of(link))
+        ReportLink.objects.of_token(link.token)
     assert ended.value.why == why
     answer = Client().get(path(link))
     html = answer.content.decode()

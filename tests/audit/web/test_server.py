@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from audit.models import Incident, ServerCard, Tenant
+from audit.reading import trail
 from audit.results.server_card import record_card
 from collectors.base import Fix
 from collectors.text import _
@@ -103,6 +104,7 @@ def test_test_now_asks_shows_progress_and_ends(
     assert bells == ["drain", "compare_portals"]
     assert ServerCard.objects.get().requested_at
     assert client.post(url).headers["Location"] == f"/tenants/{tenant.pk}/"
+    assert [entry.said for entry in trail.recent(tenant)] == ["Server test asked for"], "it waits"
     assert 'http-equiv="refresh"' in client.get(f"/tenants/{tenant.pk}/").content.decode()
     ServerCard.objects.claim("w", 1)
     assert "results appear here" in client.get(f"/tenants/{tenant.pk}/card/").content.decode()
