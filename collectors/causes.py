@@ -36,6 +36,7 @@ _PAGE = {
     "webmail_default_page",
     "webmail_empty",
     "webmail_node_differs",
+    "webmail_not_a_page",
     "webmail_not_https",
     "webmail_redirect_blocked",
     "webmail_redirect_insecure",
@@ -44,6 +45,7 @@ _PAGE = {
     "webmail_redirect_unresolvable",
     "webmail_status",
     "webmail_tls",
+    "webmail_unavailable",
 }
 _NO_TLS = {"webmail_bad_response", "webmail_refused", "webmail_reset", "webmail_tls"}
 _NO_SERVER = {

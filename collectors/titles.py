@@ -141,6 +141,8 @@ TITLES: dict[str, Text] = {
     "webmail_not_https": _("it opens without https"),
     "webmail_default_page": _("a default page answers"),
     "webmail_empty": _("the page is empty"),
+    "webmail_unavailable": _("the page is an error or a notice"),
+    "webmail_not_a_page": _("a file or data instead of a page"),
     "webmail_slow": _("it is slow"),
     "webmail_no_hsts": _("https is not made lasting (HSTS)"),
     "webmail_url_invalid": _("the URL in the settings is not usable"),

@@ -11,6 +11,7 @@ from collectors.net.probe_faults import tls_words, too_busy
 from collectors.net.probe_url import ProbeUrl
 from collectors.net.steady import steady_url
 from collectors.text import Text, _, rounded
+from collectors.webmail.instead import led_on, no_page, notice, offsite
 from collectors.webmail.refusals import TOO_MANY, guard_of, wants_cookies
 from collectors.webmail.stock_pages import stock_page
 
@@ -19,8 +20,9 @@ TIMED_OUT = 408  # the server waited for us
 MAX_EMPTY = 2000  # bytes; what is longer shows something
 # what a page may consist of and still show nothing
 _NOTHING_TO_SEE = re.compile(
-    r"<!--.*?-->|<!doctype[^>]*>|</?(?:html|head|body)(?:\s[^>]*)?>|<meta\s[^>]*charset[^>]*>"
-    r"|<title(?:\s[^>]*)?>\s*</title>|\ufeff",
+    r"<!--.*?-->|<!doctype[^>]{0,200}>|</?(?:html|head|body|p|br|center)(?:[\s/][^>]{0,200})?>"
+    r"|<meta\s(?![^>]{0,200}refresh)[^>]{0,200}>|<link\s[^>]{0,200}>"
+    r"|<style(?:\s[^>]{0,200})?>[^<]*</style>|<title(?:\s[^>]{0,200})?>\s*</title>|&nbsp;|\ufeff",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -36,8 +38,10 @@ def page_findings(start: ProbeUrl, hops: list[Fetched]) -> list[Finding]:
         _status(host, page),
         _plain_http(page),
         _placeholder(host, page),
+        notice(host, page),
+        no_page(host, page),
         _empty(host, page),
-        _offsite(start, host),
+        _offsite(start, host) or led_on(start, page),
         _slow(hops),
         _no_hsts(host, page),
     ]
@@ -120,15 +124,8 @@ def _empty(host: str, page: Fetched) -> Finding | None:
 
 
 def _offsite(start: ProbeUrl, host: str) -> Finding | None:
-    if organisational_domain(host) == organisational_domain(start.host):
-        return None
-    says = _(
-        "The webmail of {start} ends at {host}, on another organisation's domain. Check that "
-        "this is meant.",
-        start=start.host,
-        host=host,
-    )
-    return warn("webmail_redirect_offsite", says, owner=Owner.HOST)
+    here = organisational_domain(host) == organisational_domain(start.host)
+    return None if here else offsite(start.host, host)
 
 
 def _slow(hops: list[Fetched]) -> Finding | None:

@@ -70,14 +70,12 @@ _PIECES = {  # parts of a guard's own scripts, in lower case
     "_cf_chl_opt": "Cloudflare",
     "cf-browser-verification": "Cloudflare",
     "_incapsula_resource?swudnsai": "Imperva",
-    "_incapsula_resource?swjiylwa": "Imperva",
     "request unsuccessful. incapsula incident id": "Imperva",
     "captcha-delivery.com/": "DataDome",
     'id="px-captcha"': "HUMAN",
     "captcha.px-cdn.net/": "HUMAN",
     "validate.perfdrive.com/": "Radware",
     "window.gokuprops": "AWS WAF",
-    ".token.awswaf.com/": "AWS WAF",
     "sec-if-cpt-container": "Akamai",
     "/_fs-ch-": "Fastly",
     "/.within.website/x/cmd/anubis": "Anubis",
@@ -108,10 +106,13 @@ _ERROR_PIECES = {
     "request blocked. we can't connect to the server": "AWS WAF",
     "configured to block access from your country": "CloudFront",
     "the request is blocked.": "Azure",
-    "g-recaptcha": ROBOT_CHECK,
-    "h-captcha": ROBOT_CHECK,
-    "cf-turnstile": ROBOT_CHECK,
 }
+_INJECTED = {  # into ordinary pages too, which have a title
+    "_incapsula_resource?swjiylwa": "Imperva",
+    ".token.awswaf.com/": "AWS WAF",
+}
+_CAPTCHAS = ("g-recaptcha", "h-captcha", "cf-turnstile")  # a form on any page may hold one
+_CHALLENGES = (401, 403, 405, 406, 503)  # statuses that a check for robots comes with
 # An error of the server behind Cloudflare wears Cloudflare's page, too (520 to 530 and the like).
 _CLOUDFLARE_ORIGIN = re.compile(r"\berror(?: code:?)? ?(?:5\d\d|1000|1001|1016|1033)\b")
 
@@ -126,10 +127,13 @@ def guard_of(page: Fetched) -> str:
     title, text = page.title.lower(), page.text.lower()
     titles = (*_TITLES, *_ERROR_TITLES) if refused else _TITLES
     pieces = {**_PIECES, **_ERROR_PIECES} if refused else _PIECES
+    pieces = pieces if title and not refused else {**pieces, **_INJECTED}
     found = (_by_header(page, _ERROR_HEADERS) if refused else "") or next(
         (guard for start, guard in titles if title.startswith(start)), ""
     )
     found = found or next((guard for piece, guard in pieces.items() if piece in text), "")
+    if not found and page.status in _CHALLENGES and any(piece in text for piece in _CAPTCHAS):
+        found = ROBOT_CHECK
     if refused and _CLOUDFLARE_BLOCK.fullmatch(text):
         found = "Cloudflare"
     if (

@@ -38,6 +38,13 @@ _TITLES = {
     "congratulations, the site is created successfully!": "aaPanel",
     "恭喜，站点创建成功！": "aaPanel",
     "index of /": "web server (an empty directory)",
+    "directory listing for /": "web server (an empty directory)",
+    "wampserver homepage": "WampServer",
+    "parked domain name on hostinger dns system": "Hostinger",
+    "parkerad hos loopia": "Loopia",
+    "parked at loopia": "Loopia",
+    "domain im kundenauftrag registriert": "united-domains",
+    "strato - domain reserved": "STRATO",
 }
 _TITLE_STARTS = {
     "welcome to nginx!": "nginx",
@@ -107,7 +114,24 @@ _PARKING_HOSTS = {
     "parklogic.com": "ParkLogic",
     "above.com": "Above.com",
 }
-_SUSPENDED = re.compile(r"\b(?:site|website|domain|account|hosting)\b.{0,40}\bsuspended\b")
+# Titles that hosting companies everywhere give their own pages.
+_SUSPENDED = re.compile(
+    r"\b(?:site|website|domain|account|hosting|conta|dom[íi]nio|alojamento|hospedagem|cuenta|sitio|"
+    r"compte|domaine|sito|konto|webseite)\b.{0,40}"
+    r"\b(?:suspended|suspens[oa]|suspendid[oa]|suspendue?|sospes[oa]|gesperrt)\b"
+)
+_UNDER_CONSTRUCTION = re.compile(
+    r"(?:^|[-–—|:]\s*|\b(?:site|website|web|sitio|sito|p[áa]gina|page|seite)\s.{0,20})"
+    r"(?:under construction|em constru[çc][ãa]o|en construcci[óo]n|en construction|"
+    r"in costruzione|im aufbau|hier entsteht|in aanbouw|w budowie)\b"
+    r"|^(?:coming soon|em breve|pr[óo]ximamente|bient[ôo]t disponible)\W*$"
+)
+_PARKED = re.compile(
+    r"\b(?:domain|dom[íi]nio|domaine|[\w-]{1,63}\.[a-z]{2,12})\b.{0,30}\b(?:for sale|à venda|"
+    r"a la venta|en venta|à vendre|in vendita|zu verkaufen|zum verkauf|parked|estacionado|"
+    r"aparcado|parqué|parcheggiato)\b|^parked (?:domain|at|by|with|on)\b"
+)
+_DIRECTORY = re.compile(r"[\w.-]+ - /")  # IIS
 # Apache's index.html where a distribution did not replace it: this and nothing else.
 _WHOLE = {
     re.compile(
@@ -125,6 +149,18 @@ _WEBMAIL = re.compile(  # and no part of a host name
     r"(?<![\w.-])(?:webmail|roundcube|snappymail|rainloop|carbonio|zimbra|horde|sogo|log ?in|"
     r"sign ?in)(?!\.\w|[\w-])"
 )
+
+
+_SAID = {
+    _SUSPENDED: _("a suspended site"),
+    _UNDER_CONSTRUCTION: _("a site under construction"),
+    _PARKED: _("a parked domain"),
+}
+
+
+def signs_in(text: str) -> bool:
+    """Whether people can sign in at this page."""
+    return _SIGN_IN.search(text.lower()) is not None
 
 
 def stock_page(url: str, title: str, text: str) -> str:
@@ -145,10 +181,13 @@ def stock_page(url: str, title: str, text: str) -> str:
     for end, name in _TITLE_ENDS.items():
         if title.endswith(end):
             return name
-    if _WEBMAIL.search(title) or _SIGN_IN.search(text):
+    if _WEBMAIL.search(title) or signs_in(text):
         return ""
-    if _SUSPENDED.search(title):
-        return _("a suspended site")
+    if _DIRECTORY.fullmatch(title):
+        return _TITLES["index of /"]
+    for words, name in _SAID.items():
+        if words.search(title):
+            return name
     for piece, name in _PIECES.items():
         if piece in text:
             return name

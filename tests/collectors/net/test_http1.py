@@ -148,6 +148,12 @@ def test_raw_utf_8_does_not_lead_to_an_address(raw):
             ["webmail_empty"],
             id="nothing_in_it",
         ),
+        pytest.param(
+            answer(b"<meta name=viewport><link rel=icon href=x><body><p>&nbsp;</p><br/>"),
+            "warn",
+            ["webmail_empty"],
+            id="nothing_that_shows",
+        ),
         pytest.param(answer(b"", Refresh="0; url=/zx/"), "ok", [], id="refresh"),
         pytest.param(answer(b"<div id=root></div><script src=a.js>"), "ok", [], id="application"),
         pytest.param(OK + TE + b"\r\nzz\r\nabc", "unknown", ["webmail_unreadable"], id="bad_chunk"),

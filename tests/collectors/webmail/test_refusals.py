@@ -57,6 +57,10 @@ def test_a_guard_before_the_webmail_leaves_the_verdict_open(response):
     ("response", "code"),
     [
         (answer(status="403 Forbidden"), "webmail_status"),
+        (
+            answer(b"<title>404</title><div class=g-recaptcha></div>", status="404 Not Found"),
+            "webmail_status",
+        ),
         (answer(b"<title>401</title>", status="401 Unauthorized"), "webmail_status"),
         (answer(status="503 Service Unavailable", Retry_After="3600"), "webmail_status"),
         (answer(b"error code: 522", status="522 X", Server="cloudflare"), "webmail_status"),
@@ -88,6 +92,8 @@ def test_an_error_of_the_server_itself_is_one(response, code):
         PLAIN + b"<script src=/cdn-cgi/challenge-platform/scripts/jsd/main.js></script>",
         PLAIN + b"<div class=g-recaptcha></div>",
         PLAIN + b"<p>This site uses cookies. Protected by CrowdSec.</p>",
+        PLAIN + b"<script src='/_Incapsula_Resource?SWJIYLWA=719d34d3' async></script>",
+        PLAIN + b"<script src='https://a.eu.sdk.token.awswaf.com/a/challenge.js'></script>",
     ],
 )
 def test_an_ordinary_page_with_signs_of_a_guard_is_an_ordinary_page(page):
