@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import ssl
+import stat
 import sys
 import tempfile
 from collections.abc import Callable
@@ -210,9 +211,12 @@ def keep_private(database):
     """Make the folder of an SQLite database, and take from others the right to read what is in it.
 
     Portal tokens, customers' findings and sessions stand there. A folder that was there before
-    keeps its mode; files of somebody else keep theirs. Raises OSError where it can't be made.
+    keeps its mode, and so does what is somebody else's, or no database at all: an address may be
+    mistyped. Raises OSError where the folder can't be made.
     """
     database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not _is_database(database):
+        return
     for path in (database, *(Path(f"{database}{end}") for end in ("-wal", "-shm"))):
         try:
             found = path.stat()
@@ -220,6 +224,17 @@ def keep_private(database):
             continue
         if found.st_uid == os.geteuid() and found.st_mode & 0o077:
             path.chmod(0o600)
+
+
+def _is_database(path):
+    """Whether this file is SQLite's, or still empty (its file format, section 1.3)."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return False
+        with path.open("rb") as file:
+            return file.read(16) in (b"", b"SQLite format 3\0")
+    except OSError:
+        return False
 
 
 def _keep_once(path, text):

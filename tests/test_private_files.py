@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 
+from ligbox.environment import keep_private
 from tests.installation import ROOT
 
 
@@ -43,3 +44,14 @@ def test_a_database_that_others_could_read_is_closed_at_the_next_start(tmp_path)
     path.chmod(0o644)
     manage(tmp_path, "check")
     assert mode(path) == 0o600
+
+
+def test_what_is_no_database_keeps_its_mode_where_the_address_is_mistyped(tmp_path):
+    folder, text = tmp_path / "folder", tmp_path / "text"
+    folder.mkdir(mode=0o755)
+    text.write_text("root:x:0:0\n")
+    text.chmod(0o644)
+    for path in (folder, text):
+        before = mode(path)
+        keep_private(path)
+        assert mode(path) == before
