@@ -79,8 +79,8 @@ def sorts(plan):
     return [line for line in plan if "FOR ORDER BY" in line or line.strip(" ->").startswith("Sort")]
 
 
-@pytest.fixture
-def fleet():
+@pytest.fixture(scope="module")
+def fleet(kept_rows):
     """A few of everything, in the database that the tests have."""
     Tenant.objects.filter(pk=1).delete()
     for pk in (1, 2):
