@@ -16,6 +16,17 @@ def django_db_modify_db_settings(tmp_path_factory, django_db_modify_db_settings_
         settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
 
 
+@pytest.fixture(scope="module")
+def kept_rows(django_db_setup, django_db_blocker):
+    """For a fixture of the module's that makes rows once: they are there for all of its tests, each
+    of which undoes what it changes, and go with the module. Not beside `transaction=True`."""
+    from django.db import transaction
+
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.fixture(autouse=True)
 def _quick_passwords(settings):
     """The real hash is slow on purpose; a test that logs in twenty times need not be."""
@@ -41,6 +52,16 @@ def _empty_cache():
     away_until.clear()
     for alias in caches.settings:
         caches[alias].clear()
+
+
+def pytest_collection_modifyitems(items):
+    """Files with tests that ask for more time than others come first: as the last ones, they would
+    be waited for while the other processes have nothing left to do."""
+    asked = {}
+    for item in items:
+        limit = item.get_closest_marker("timeout")
+        asked[item.path] = max(asked.get(item.path, 0), limit.args[0] if limit else 0)
+    items.sort(key=lambda item: -asked[item.path])
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -81,6 +81,7 @@ def test_a_panel_that_comes_late_leaves_the_focus_with_who_types(new_page, fleet
 def test_the_progress_of_an_older_run_does_not_replace_that_of_a_newer(new_page, fleet):  # noqa: F811
     page = new_page(make_operator(), aborts=True)
     page.goto("/?status=critical")
+    page.click("[data-pause]")  # or a refresh of the list may take the button from under the click
     page.evaluate("window.confirm = () => true")
     held = hold(page, "**/progress/?ids=*")
     with page.expect_request("**/progress/?ids=*"):

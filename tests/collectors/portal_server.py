@@ -64,7 +64,7 @@ class PortalServer:
 
     def _wait(self, times):
         with self._lock:
-            assert self._lock.wait_for(lambda: len(self.requests) >= times, timeout=5)
+            assert self._lock.wait_for(lambda: len(self.requests) >= times, timeout=60)
 
     def _accept(self):
         while not self.stopping.is_set():
