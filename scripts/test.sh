@@ -7,17 +7,23 @@ cd "$(dirname "$0")/.."
 browser=${CHROMIUM:-/usr/bin/chromium}
 if [ -x "$browser" ]; then setup_venv requirements-e2e.txt; else setup_venv requirements-dev.txt; fi
 
+servers=
+if ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 && command -v redis-server >/dev/null; then
+  servers=1
+  beside bash scripts/test-servers.sh "$@"
+fi
 step "tests"
-run_tests -m "not servers and not browser and not install" -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
+run_tests -m "not servers and not browser and not install" "${in_rooms[@]}" "$@"
 step "tests in Chromium" # apart: the browser's event loop stays in its process
 if [ -x "$browser" ]; then
-  run_tests tests/browser -m browser -n "${TEST_PROCESSES:-2}" --dist loadfile "$@"
+  run_tests tests/browser -m browser "${in_rooms[@]}" "$@"
 else
   echo "left out: Chromium is not installed here"
 fi
 step "tests on PostgreSQL and Redis"
-if ls -d /usr/lib/postgresql/*/bin >/dev/null 2>&1 && command -v redis-server >/dev/null; then
-  bash scripts/test-servers.sh "$@"
+if [ -n "$servers" ]; then
+  bash scripts/test-postgres.sh "$@"
 else
   echo "left out: PostgreSQL and Redis are not installed here"
 fi
+joined

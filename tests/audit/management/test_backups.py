@@ -19,7 +19,7 @@ from tests.audit.management.restoring import (
 from tests.installation import ZONE, Installation
 
 __all__ = ["backup"]
-pytestmark = pytest.mark.timeout(700)
+pytestmark = [pytest.mark.sqlite, pytest.mark.timeout(700)]
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from tests.audit import factories as make
 from tests.audit.draining import close_loop, drain_due
 from tests.installation import COUNT, ROOT, ZONE, Installation, wait
 
+pytestmark = pytest.mark.sqlite
 HOLD = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
