@@ -21,7 +21,7 @@ SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 
 def run(*command, **env):
     return subprocess.run(
-        command, capture_output=True, text=True, cwd="/", env={**os.environ, **env}, timeout=60
+        command, capture_output=True, text=True, cwd="/", env={**os.environ, **env}, timeout=100
     )
 
 

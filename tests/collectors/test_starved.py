@@ -53,9 +53,9 @@ class Servers(DnsServer):
         question = question[: len(qname.to_wire()) + 4]
         pointer = struct.pack("!H", 0xC000 | (12 + len(question) + 14))
         records = [record("MX", b"\0\1" + LONG)]
-        while sum(map(len, records)) < 64_000:
-            label = b"\3%03x" % len(records)
-            records.append(record("MX", b"\0\1" + label + pointer))
+        more = len(record("MX", b"\0\1" + b"\3000" + pointer))
+        for n in range(1, (64_000 - len(records[0])) // more + 2):
+            records.append(record("MX", b"\0\1" + b"\3%03x" % n + pointer))
         header = struct.pack("!6H", query.id, 0x8180, 1, len(records), 0, 0)
         wire = header + question + b"".join(records)
         writer.write(struct.pack("!H", len(wire)) + wire)
