@@ -78,10 +78,10 @@ use_newer_python() {
   return 1
 }
 
-# How whole rooms are run: a process more than there are cores, as many tests wait; each file in one process, as its tests share
-# what it made; in the order of tests/conftest.py.
+# How whole rooms are run: a process more than there are cores, as many tests wait, and eight at most (Redis has 16 databases); each
+# file in one process, as its tests share what it made; in the order of tests/conftest.py.
 # shellcheck disable=SC2034 # for those who source this
-in_rooms=(-n "${TEST_PROCESSES:-$(($(nproc) + 1))}" --dist loadfile --no-loadscope-reorder)
+in_rooms=(-n "${TEST_PROCESSES:-$(($(nproc) < 7 ? $(nproc) + 1 : 8))}" --dist loadfile --no-loadscope-reorder)
 
 # run_tests ARGUMENT...: pytest. A few that failed beside the others are named and run once more, one at a time, and must pass then:
 # many of these tests hold real processes to real limits of time, and this tells a machine that was too busy from a fault.
