@@ -24,9 +24,9 @@ def visits_findings(host: str, visits: list[Visit]) -> list[Finding]:
     broken = [visit for visit in visits if _rank(visit) == _FAILS]
     seen = [visit for visit in visits if _rank(visit) < _OPEN]
     if not seen:
-        return _each_once(visits)
+        return _each_once(visits, len(visits))
     others = [_unseen(visit) for visit in visits if visit not in broken]
-    return [*_differing(host, broken), *_each_once(others), *_down(broken)]
+    return [*_differing(host, broken), *_each_once(others, len(visits)), *_down(broken)]
 
 
 def _rank(visit: Visit) -> int:
@@ -38,13 +38,27 @@ def _rank(visit: Visit) -> int:
     return int(Severity.WARN in severities)
 
 
-def _each_once(visits: list[Visit]) -> list[Finding]:
-    """The findings of all, the first of each code."""
-    found: dict[str, Finding] = {}
+def _each_once(visits: list[Visit], addresses: int) -> list[Finding]:
+    """The findings of these visits, what several say alike once.
+
+    Of `addresses` in all; what not every one says names those that do, or people look at another.
+    """
+    found: dict[tuple[str, str], tuple[Finding, list[str]]] = {}
     for visit in visits:
         for finding in visit.findings:
-            found.setdefault(finding.code, finding)
-    return list(found.values())
+            says = "" if finding.severity == Severity.INFO else str(finding.message)
+            found.setdefault((finding.code, says), (finding, []))[1].append(visit.address)
+    return [
+        finding
+        if finding.severity == Severity.INFO or len(where) == addresses or where[0] in says
+        else _at(where, finding)
+        for (_code, says), (finding, where) in found.items()
+    ]
+
+
+def _at(addresses: list[str], finding: Finding) -> Finding:
+    says = _("At {addresses}: {why}", addresses=", ".join(addresses), why=finding.message)
+    return replace(finding, message=says)
 
 
 def _unseen(visit: Visit) -> Visit:

@@ -140,3 +140,34 @@ def test_redirects_of_one_address_are_followed_at_that_address():
     result = at_all({ONE: GOOD, TWO: moved})
     assert verdict(result) == ("fail", ["webmail_node_differs"])
     assert [hop["address"] for hop in result.evidence["requests"]] == [ONE, TWO, TWO]
+
+
+EMPTY = [answer(b"")]
+GUARDED = [answer(b"<title>Just a moment...</title>", status="403 Forbidden", cf_mitigated="x")]
+NOT_FOUND = [answer(status="404 Not Found")]
+
+
+@pytest.mark.parametrize("order", [(ONE, TWO), (TWO, ONE)])
+@pytest.mark.parametrize(
+    ("pages", "named"),
+    [
+        ({ONE: GOOD, TWO: EMPTY}, {"webmail_empty": [TWO]}),
+        ({ONE: GOOD, TWO: GUARDED}, {"webmail_refuses_audit": [TWO]}),
+        ({ONE: EMPTY, TWO: GUARDED}, {"webmail_empty": [ONE], "webmail_refuses_audit": [TWO]}),
+        ({ONE: GUARDED, TWO: DOWN}, {"webmail_refuses_audit": [ONE], "webmail_status": [TWO]}),
+        ({ONE: NOT_FOUND, TWO: DOWN}, {"webmail_status": [ONE, TWO]}),
+        ({ONE: None, TWO: None}, {"webmail_refused": [ONE, TWO]}),
+        ({ONE: EMPTY, TWO: EMPTY}, {"webmail_empty": []}),
+        ({ONE: DOWN, TWO: DOWN}, {"webmail_status": []}),
+        ({ONE: GUARDED, TWO: GUARDED}, {"webmail_refuses_audit": []}),
+    ],
+)
+def test_what_not_every_address_says_names_the_one_that_does(order, pages, named):
+    result = at_all(pages, order=order)
+    found = {}
+    for finding in result.findings:
+        if str(finding.severity) != "info":
+            says = str(finding.message)
+            where = found.setdefault(finding.code, [])
+            where += [address for address in (ONE, TWO) if address in says]
+    assert found == named
