@@ -83,8 +83,7 @@ def entries(text):
             if odd or not (entry or name == "dn"):
                 raise NotKnown(f"the directory's answer cannot be read or is not complete: {line[:80]}")
             entry.setdefault(name, []).append(value)
-        if entry:
-            yield entry
+        yield from [entry] if entry else ()
 
 
 def read_directory(text, own=None):
@@ -127,7 +126,6 @@ def ask_directory(root):
     argv = [f"{root}/opt/zextras/common/bin/ldapsearch", "-LLL", "-x", "-o", "ldif-wrap=no", "-o", "nettimeout=10"]
     argv += ["-l", "25", *starttls, "-H", urls, "-D", user, "-y", f"/proc/self/fd/{secret}", "-b", "", FILTER]
     code, out, err = run([*argv, *ATTRIBUTES.split()], 40, (secret,), **tls)
-    os.close(secret)
     if code:
         raise NotKnown(f"the directory did not answer to its end (ldapsearch: {code}, {err})")
     return read_directory(out, config.get("zimbra_server_hostname"))
@@ -195,8 +193,8 @@ def ask_services(root):
     units = [*(f"carbonio-{name}.target" for name in TARGETS), *(f"carbonio-{name}.service" for name in UNITS)]
     show = [f"{root}/usr/bin/systemctl", "show", "--property=Id,LoadState,ActiveState,UnitFileState", *units]
     code, out, _err = run(show, 20) if os.path.exists(show[0]) else (1, "", "")
-    services = {} if code else read_systemd(out)
-    return services or read_zmcontrol(*run([f"{root}/opt/zextras/bin/zmcontrol", "status"], 120)[:2])
+    ask = [f"{root}/opt/zextras/bin/zmcontrol", "status"]
+    return ({} if code else read_systemd(out)) or read_zmcontrol(*run(ask, 120)[:2])
 
 
 # -- nginx: the includes that were generated for it
@@ -254,7 +252,8 @@ class Proxy:
         if "proxy" not in services:
             raise NotKnown("this node has no proxy role")
         self.conf, self.why, self.named, self.others, self.files = f"{root}/opt/zextras/conf", "", {}, [], {}
-        kept = json.loads(read(snapshot))["files"] if os.path.exists(snapshot) else {}  # not to be read again
+        last = json.loads(read(snapshot)) if os.path.exists(snapshot) else {}
+        kept = last.get("files", {})  # not to be read again
         for path in (todo := [f"{self.conf}/nginx.conf"]):  # and of what is included: the webmail's servers
             try:
                 seen, (before, servers) = [*changes(path)], kept.get(path, (None, []))
@@ -266,10 +265,14 @@ class Proxy:
                     todo += [one for one in dict.fromkeys(found) if WEB.search(one) and one not in todo]
                     if not all(map(USUAL.search, found)) or re.search(r"\bserver\s*{", text):
                         self.why = "nginx is configured with more than Carbonio's generator writes"
-                self.files[path] = seen, servers
+                self.files[path] = [seen, servers]
             except (OSError, NotKnown) as error:
                 self.why = str(error)
-        self.state = {"config_ok": self._config_ok(root), "running": services["proxy"] == "running"}
+        self.tested = began, ok, ended = last.get("tested") or [0, False, 0]
+        if not ok or self.files != kept or not 0 <= time.time() - ended < min(20 * (ended - began), 240):
+            self.tested = [time.time(), self._config_ok(root), time.time()]  # of thousands of hosts not each minute
+        self.state = {"config_ok": self.tested[1], "running": services["proxy"] == "running"}
+        self.kept = {"files": self.files, "tested": self.tested}
         if any([*changes(path)] != seen for path, (seen, _servers) in self.files.items()):
             raise NotKnown("the proxy's configuration was written while it was read")
 
@@ -280,7 +283,7 @@ class Proxy:
             return False
         if not (os.path.exists(f"{root}/opt/zextras/bin/configd") or re.search("__(SUCCESS|CONF_GEN_ERROR)__", last)):
             raise NotKnown("nginx.conf does not end in __SUCCESS__: it is being generated, or that went wrong")
-        code, _out, err = run([f"{root}/opt/zextras/common/sbin/nginx", "-t", "-c", f"{self.conf}/nginx.conf"], 30)
+        code, _out, err = run([f"{root}/opt/zextras/common/sbin/nginx", "-t", "-c", f"{self.conf}/nginx.conf"], 100)
         if code and re.search(r"\((1|13|30): ", err):  # permissions, a file system: of this agent, not of nginx
             raise NotKnown(f"nginx -t may not look here: {err}")
         return code == 0
@@ -340,13 +343,12 @@ def collect(root, path):
     domains, services = known(ask_directory, root), known(ask_services, root)
     proxy = known(Proxy, root, services, path)
     for name, entry in domains.items() if isinstance(domains, dict) else ():
-        domains[name] = {"type": entry.get("zimbradomaintype", ["local"])[0].lower()}
-        domains[name]["carbonio"] = known(carbonio, entry, services)
-        domains[name]["nginx"] = known(Proxy.nginx, proxy, entry)
-        domains[name]["certificate"] = known(Proxy.certificate, proxy, entry)
+        about = {"carbonio": known(carbonio, entry, services), "nginx": known(Proxy.nginx, proxy, entry)}
+        kind, about["certificate"] = entry.get("zimbradomaintype", ["local"]), known(Proxy.certificate, proxy, entry)
+        domains[name] = {"type": kind[0].lower(), **about}
     os.umask(0o027)  # for its group to read
     with open(f"{path}.part", "w", encoding="ascii") as out:
-        snapshot = {"format": 1, "made": made, "domains": domains, "files": getattr(proxy, "files", {})}
+        snapshot = {"format": 1, "made": made, "domains": domains, **getattr(proxy, "kept", {})}
         json.dump(snapshot, out, default=str)
     os.replace(f"{path}.part", path)
     sys.stderr.writelines(f"not known: {ascii(why)[:300]}\n" for why in list(unknown)[:10])
@@ -401,9 +403,8 @@ def respond(head, snapshot, token):
     if len(given) != 1 or not tokens or not hmac.compare_digest(tokens[0], token):
         return 401, {"detail": "the token is missing or wrong"}
     asked = re.fullmatch("/api/v1/domains(?:/([^/?]+)/(carbonio|nginx|certificate))?([?].*)?", request[2])
-    if not asked:
-        return 404, {"detail": "no such address"}
-    return snapshot.answer(asked[2], unquote(asked[1] or "").lower().rstrip("."))
+    nowhere = 404, {"detail": "no such address"}
+    return snapshot.answer(asked[2], unquote(asked[1] or "").lower().rstrip(".")) if asked else nowhere
 
 
 async def exchange(reader, writer, snapshot, token):
@@ -481,8 +482,7 @@ def main(argv=None):
     parser.add_argument("--root", default="", help="of collect: the folder that Carbonio is below (for tests)")
     parser.add_argument("--listen", default="127.0.0.1", help="of serve: an address of this server (%(default)s)")
     parser.add_argument("--port", type=int, default=8090, help="of serve (%(default)s)")
-    there = os.environ.get("CREDENTIALS_DIRECTORY", "/etc/ligbox-portal")
-    parser.add_argument("--credentials", default=there, help="of serve: has token, certificate, key (%(default)s)")
+    parser.add_argument("--credentials", default=os.environ.get("CREDENTIALS_DIRECTORY", "/etc/ligbox-portal"))
     options = parser.parse_args(argv)
     if options.command == "collect":
         return collect(options.root, options.snapshot)

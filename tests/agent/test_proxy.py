@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 
 import pytest
 
@@ -342,6 +343,54 @@ def test_a_proxy_that_does_not_run(carbonio, site):
     carbonio.zmcontrol(zmcontrol_says(proxy="Stopped"))
     carbonio.collect()
     assert carbonio.answer("nginx", "cliente.pt")[1]["running"] is False
+
+
+def counted(carbonio, seconds=0.0, code=0):
+    """A program in nginx's place that takes its time and counts how often it is run."""
+    program = carbonio.zextras / "common/sbin/nginx"
+    program.unlink(missing_ok=True)
+    runs = carbonio.root / "runs"
+    program.write_text(f"#!/bin/sh\necho x >>'{runs}'\nsleep {seconds}\nexit {code}\n")
+    program.chmod(0o755)
+    return lambda: len(runs.read_text().split()) if runs.exists() else 0
+
+
+def as_if_tested(carbonio, took, age):
+    """What it last said of nginx -t, as if it had been so long ago and taken so long."""
+    data = json.loads(carbonio.snapshot.read_text())
+    ended = time.time() - age
+    data["tested"] = [ended - took, data["tested"][1], ended]
+    carbonio.snapshot.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("took", "age", "again"),
+    [(0.2, 55, 1), (14, 55, 0), (14, 239, 0), (14, 241, 1), (60, 3600, 1), (14, -60, 1)],
+)
+def test_a_long_test_of_the_configuration_is_not_made_each_minute(carbonio, site, took, age, again):
+    """With thousands of hosts it loads thousands of keys: a quarter of a processor, for ever."""
+    runs = counted(carbonio)
+    carbonio.collect()
+    assert runs() == 1
+    as_if_tested(carbonio, took, age)
+    carbonio.collect()
+    assert runs() == 1 + again
+    assert carbonio.answer("nginx", "cliente.pt")[1]["config_ok"] is True
+
+
+def test_what_was_written_anew_or_is_broken_is_tested_at_once(carbonio, site):
+    runs = counted(carbonio)
+    carbonio.collect()
+    as_if_tested(carbonio, 60, 1)
+    file = carbonio.includes / "nginx.conf.web.https"
+    file.write_text(file.read_text() + "\n")
+    counted(carbonio, code=1)
+    carbonio.collect()
+    assert runs() == 2 and carbonio.answer("nginx", "cliente.pt")[1]["config_ok"] is False
+    as_if_tested(carbonio, 60, 1)
+    counted(carbonio)
+    carbonio.collect()
+    assert runs() == 3 and carbonio.answer("nginx", "cliente.pt")[1]["config_ok"] is True
 
 
 def test_two_thousand_virtual_hosts(carbonio, authority):
