@@ -22,7 +22,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from audit.models import WorkerHeartbeat
+from audit.models import ReportLink, WorkerHeartbeat
 
 MANIFEST = "manifest.json"
 FILES = {"sqlite": "database.sqlite3", "postgresql": "database.dump"}
@@ -141,6 +141,7 @@ def restore(folder: Path) -> tuple[Manifest, dict[str, tuple[int, int]], Path | 
             kept = None
             _replace_postgresql(folder / FILES["postgresql"])
         call_command("migrate", verbosity=0, interactive=False)
+        _number_links_anew()
         after = _present_rows()
     except (OSError, sqlite3.Error, DatabaseError) as error:
         raise CommandError(f"the restore stopped: {_said(error)}") from None
@@ -150,6 +151,22 @@ def restore(folder: Path) -> tuple[Manifest, dict[str, tuple[int, int]], Path | 
         if before.get(table, 0) != after.get(table, 0)
     }
     return manifest, changed, kept
+
+
+def _number_links_anew() -> None:
+    """The address of a report is its link's number, signed. Whoever got one since the backup was
+    made holds a number that the database does not know: it must never be another customer's. From
+    here on they are counted from the seconds since 1970, which no restore has had before."""
+    table = ReportLink._meta.db_table
+    last = ReportLink.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    last = max(last, int(datetime.now(UTC).timestamp()))
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("delete from sqlite_sequence where name = %s", [table])
+            values = [table, last]
+            cursor.execute("insert into sqlite_sequence (name, seq) values (%s, %s)", values)
+        else:
+            cursor.execute("select setval(pg_get_serial_sequence(%s, 'id'), %s)", [table, last])
 
 
 # -- SQLite

@@ -95,6 +95,15 @@ def change_manifest(folder, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
+def link_given(installation, name):
+    """Make a link to the report of a domain; its number."""
+    installation.shell(
+        "from audit.models import *; "
+        f"ReportLink.objects.make([AuditDomain.objects.get(domain={name!r})])"
+    )
+    return installation.value("select max(id) from audit_report_links")
+
+
 @pytest.fixture
 def backup(installation, tmp_path):
     """A small backup, of an installation that does nothing."""

@@ -12,6 +12,7 @@ from tests.audit.management.restoring import (
     backup,
     backup_during_a_drain,
     change_manifest,
+    link_given,
     manage,
     put_back,
     refused,
@@ -112,3 +113,15 @@ def test_a_database_without_tables_is_no_backup(installation, tmp_path):
     status, said = manage(installation, "backup", folder, DATABASE_URL=f"sqlite:///{empty}")
     assert status == 1 and "holds no tables" in said
     assert not (tmp_path / "none").exists()
+
+
+def test_a_link_that_was_given_since_the_backup_never_opens_another_customers_report(
+    installation, backup
+):
+    """Case 203. Put back twice, too."""
+    numbers = []
+    for name in ("d1.test", "d2.test", "d3.test"):
+        numbers.append(link_given(installation, name))
+        status, said = manage(installation, "restore", str(backup))
+        assert status == 0, said
+    assert len({*numbers}) == len(numbers), numbers
