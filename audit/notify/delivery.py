@@ -78,7 +78,7 @@ def _send_for(process: AuditProcess, pk: int, owner: str, until: float) -> int:
         outcome = send(row)
         retry_on_db_error(process.loop, record, row, outcome)
         sent += outcome.sent
-        if not outcome.sent:
+        if not outcome.sent and "left" not in row.facts:  # of those, one recipient is at fault
             break
     return sent
 
@@ -126,13 +126,20 @@ def record(row: Notification, outcome: Outcome) -> None:
     """Keep what became of a try."""
     now = timezone.now()
     mine = Notification.objects.filter(pk=row.pk).waiting()
+    assert row.first_try_at is not None
+    last = now - row.first_try_at >= TRIED_FOR or row.event == Event.TEST
+    facts = {name: value for name, value in row.facts.items() if name != "left"}
+    if outcome.left and not last:  # the others have it: this goes on for those alone
+        mine.update(facts={**facts, "left": [*outcome.left]}, last_error=outcome.text[:500])
+        return
     if outcome.sent:
         said = outcome.text[:500] if outcome.partly else ""
-        mine.update(state=State.SENT, sent_at=now, last_error=said)
+        mine.update(state=State.SENT, sent_at=now, last_error=said, facts=facts)
         return
     values: dict[str, object] = {"last_error": outcome.text[:500]}
-    assert row.first_try_at is not None
-    if outcome.gone or now - row.first_try_at >= TRIED_FOR or row.event == Event.TEST:
+    if "left" in row.facts and last:
+        values |= {"state": State.SENT, "sent_at": now}
+    elif outcome.gone or last:
         values["state"] = State.FAILED
         log.warning("a message to %s failed: %s", row.channel, outcome.text)
     mine.update(**values)

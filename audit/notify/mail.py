@@ -17,9 +17,12 @@ from audit.notify.words import Message
 
 
 def send(row: Notification, message: Message) -> Outcome:
-    """Send it to all recipients of the channel in one go."""
-    channel = row.channel
-    to = list(dict.fromkeys([*channel.recipients, *row.also_to]))
+    """Send it to all recipients of the channel in one go, or to those who are left of them."""
+    to = list(dict.fromkeys([*row.channel.recipients, *row.also_to]))
+    if left := row.facts.get("left"):
+        to = [address for address in to if address in left]
+        if not to:
+            return Outcome(True, _("The others are no recipients any more."))
     if not to:
         return Outcome(False, _("The channel has no recipients."))
     unusable = _("An address of the channel cannot be written to; correct it.")
@@ -39,7 +42,7 @@ def hand_over(mail: EmailMessage, unusable: str) -> Outcome:
     except ValueError:  # Django's for a line break in a header, or an address that is none
         return Outcome(False, unusable)
     if refused := getattr(connection, "refused", None):
-        return Outcome(True, smtp.refusals(refused), partly=True)
+        return Outcome(True, smtp.refusals(refused), partly=True, left=smtp.later(refused, mail.to))
     text = ngettext(
         "The mail server took it for %(count)d recipient.",
         "The mail server took it for %(count)d recipients.",

@@ -78,5 +78,6 @@ class Facts(TypedDict, total=False):
     onboarding_count: int
     domains_count: int
     all_well: bool
+    left: list[str]  # of an e-mail that others have got: to whom it is yet to be sent
     channel: str  # channel: which one was switched off, and test: which is tried
     url: NotRequired[str]

@@ -4,6 +4,7 @@ words."""
 import smtplib
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -34,6 +35,15 @@ class Backend(EmailBackend):
         assert self.connection is not None
         self.refused = self.connection.sendmail(sender, to, message)
         return True
+
+
+def later(refused: dict[str, tuple[int, bytes]], to: Sequence[str]) -> tuple[str, ...]:
+    """To whom of these it is to be sent again: where the server may take one at another time (RFC
+    5321 section 4.2.1: 4yz), such as one that it asks to wait, or more of them than it takes at
+    once, all whom it refused."""
+    if not any(400 <= code < 500 for code, _said in refused.values()):
+        return ()
+    return tuple(a for a in to if sanitize_address(a, settings.DEFAULT_CHARSET) in refused)
 
 
 def refusals(refused: dict[str, tuple[int, bytes]]) -> str:

@@ -95,3 +95,65 @@ def test_without_a_mail_server_the_channel_says_so(clock, settings):
     clock.go(seconds=61)
     send()
     assert "EMAIL_URL" in Notification.objects.get().last_error
+
+
+# -- some of the recipients may get it later
+
+
+def test_whoever_is_told_to_wait_gets_it_later_and_the_others_once(clock, mails):
+    make_channel("email", recipients=["a@example.com", "b@bücher.example", "c@example.com"])
+    mails.refused["b@xn--bcher-kva.example"] = "451 4.7.1 greylisted, come again"
+    mails.refused["c@example.com"] = "550 5.1.1 no such user"
+    incident = open_incident(make_domain())
+    clock.go(seconds=61)
+    send(2)
+    clock.go(minutes=2)
+    send(2)
+    assert [to for to, _mail in mails.mails] == [["a@example.com"]]
+    row = Notification.objects.get()
+    assert row.state == "queued" and "451" in row.last_error
+    del mails.refused["b@xn--bcher-kva.example"]
+    clock.go(minutes=10)
+    send(2)
+    assert [to for to, _mail in mails.mails] == [["a@example.com"], ["b@xn--bcher-kva.example"]]
+    first, again = (mail for _to, mail in mails.mails)
+    assert first["Message-ID"] == again["Message-ID"]
+    row.refresh_from_db()
+    assert row.state == "sent" and "left" not in row.facts
+    assert "c@example.com: 550" in row.last_error
+    close_incident(incident)
+    clock.go(seconds=61)
+    send(2)
+    assert len(mails.mails) == 3
+
+
+def test_an_end_does_not_wait_for_whoever_is_told_to_wait(clock, mails):
+    make_channel("email", recipients=["a@example.com", "b@example.com"])
+    mails.refused["b@example.com"] = "452 4.5.3 too many recipients"
+    incident = open_incident(make_domain())
+    clock.go(seconds=61)
+    send()
+    close_incident(incident)
+    clock.go(seconds=61)
+    send()
+    assert [to for to, _mail in mails.mails] == [["a@example.com"]] * 2
+    for _try in range(30):  # it never takes b
+        clock.go(hours=1)
+        send()
+    assert len(mails.mails) == 2
+    states = Notification.objects.values_list("state", "last_error")
+    assert [(state, "452" in said) for state, said in states] == [("sent", True)] * 2
+
+
+def test_whoever_was_left_and_is_no_recipient_any_more_gets_nothing(clock, mails):
+    channel = make_channel("email", recipients=["a@example.com", "b@example.com"])
+    mails.refused["b@example.com"] = "451 later"
+    open_incident(make_domain())
+    clock.go(seconds=61)
+    send()
+    channel.recipients = ["a@example.com"]
+    channel.save()
+    mails.refused.clear()
+    clock.go(minutes=5)
+    send()
+    assert len(mails.mails) == 1 and Notification.objects.get().state == "sent"
