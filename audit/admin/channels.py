@@ -145,7 +145,7 @@ class NotificationChannelAdmin(SavesWhatChanged):
         if obj.enabled:
             obj.off_at, obj.off_why = None, ""
             also += ["off_at", "off_why"]
-        if {"digest", "digest_hour"} & {*form.changed_data}:
+        if "digest" in form.changed_data:
             obj.digested_at = timezone.now()
             also.append("digested_at")
         form.also_changed = also

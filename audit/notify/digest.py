@@ -47,9 +47,16 @@ def write_due() -> int:
 
 
 def due(now: datetime) -> list[NotificationChannel]:
-    """The channels whose digest is due and not written."""
+    """The channels whose digest is due and not written. One whose hour is a later one since it was
+    written has its next one tomorrow, which looks back to it."""
     channels = NotificationChannel.objects.filter(enabled=True, digest=True)
-    return [c for c in channels if (c.digested_at or c.created_at) < turn(c, now) <= now]
+    due_now = [c for c in channels if (c.digested_at or c.created_at) < turn(c, now) <= now]
+    if not due_now:
+        return []
+    key = f"{Event.DIGEST}:{timezone.localtime(now):%Y-%m-%d}"
+    there = Notification.objects.filter(channel__in=due_now, key=key)
+    written = set(there.values_list("channel", flat=True))
+    return [c for c in due_now if c.pk not in written]
 
 
 def turn(channel: NotificationChannel, now: datetime) -> datetime:

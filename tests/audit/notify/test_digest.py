@@ -174,3 +174,23 @@ def test_it_counts_to_what_is_measured_there(clock, mails):
     ticks(clock, 6)
     text = mails.mails[0][1].get_body(("plain",)).get_content()
     assert "novo.pt (VM112): 0 of 6" in text
+
+
+@pytest.mark.django_db
+def test_another_hour_loses_nothing_and_makes_no_second_one_on_that_day(clock, mails):
+    make_digest()
+    tenant = make_tenant()
+    told = open_incident(make_domain(tenant=tenant, onboarding=False))
+    ticks(clock, 6)  # it is 08:31
+    assert len(mails.mails) == 1
+    NotificationChannel.objects.update(digest_hour=20)
+    brief = open_incident(make_domain(tenant=tenant, onboarding=False), check_id="dns_spf")
+    ticks(clock, 2)
+    close_incident(brief)
+    ticks(clock, 12)  # 22:31
+    assert len(mails.mails) == 1
+    ticks(clock, 24)
+    assert len(mails.mails) == 2
+    text = mails.mails[1][1].get_body(("plain",)).get_content()
+    assert "Over (1)" in text and "Still open, the oldest first (1)" in text
+    close_incident(told)
