@@ -208,9 +208,9 @@ def switched_off(channel: NotificationChannel, why: str) -> None:
     """Switch a channel off, which its receiver asked for, and have the other channels say so."""
     now = timezone.now()
     with transaction.atomic():
-        NotificationChannel.objects.filter(pk=channel.pk, enabled=True).update(
-            enabled=False, off_at=now, off_why=why[:300]
-        )
+        enabled = NotificationChannel.objects.filter(pk=channel.pk, enabled=True)
+        if not enabled.update(enabled=False, off_at=now, off_why=why[:300]):
+            return  # another try said so before, or a person
         others = NotificationChannel.objects.filter(enabled=True).exclude(pk=channel.pk)
         Notification.objects.bulk_create(
             Notification(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from audit.models import Incident, Notification, NotificationChannel
@@ -124,11 +125,14 @@ def _needless(incident: Incident, idle: set[int]) -> str:
 
 def _begun(channel: NotificationChannel, incidents: Sequence[int]) -> dict[int, set[str]]:
     """{incident: the states in which its beginnings are, of those that are part of another message
-    the other's}."""
+    the other's}. What some have got is sent."""
     found: dict[int, set[str]] = {}
     rows = channel.notifications.filter(incident__in=incidents, event__in=BEGINS)
-    for pk, state, other in rows.values_list("incident", "state", "told_with__state"):
-        found.setdefault(pk, set()).add(other if state == State.MERGED and other else state)
+    own, others = ("state", "facts__left"), ("told_with__state", "told_with__facts__left")
+    for pk, state, left, other, others_left in rows.values_list("incident", *own, *others):
+        if state == State.MERGED and other:
+            state, left = other, others_left  # noqa: PLW2901
+        found.setdefault(pk, set()).add(State.SENT if left else state)
     return found
 
 
@@ -187,8 +191,10 @@ def _tell_others_too(channel: NotificationChannel, row: Notification, incident: 
 
 
 def _other_channel(channel: NotificationChannel, incident: Incident) -> NotificationChannel | None:
-    """Another channel that gets through, best one that is told of it anyway."""
+    """Another channel that gets through, best one that is told of it anyway; none of other
+    tenants', who have no business in it."""
     others = NotificationChannel.objects.filter(enabled=True).exclude(pk=channel.pk)
+    others = others.filter(Q(tenants=None) | Q(tenants__in=_tenants_of(incident))).distinct()
     reached = [
         other
         for other in others.order_by("-at_once", "pk")
@@ -198,6 +204,13 @@ def _other_channel(channel: NotificationChannel, incident: Incident) -> Notifica
     told = Notification.objects.filter(incident=incident, event=Event.OPENED)
     already = set(told.exclude(state=State.DROPPED).values_list("channel", flat=True))
     return next((o for o in reached if o.pk in already), reached[0] if reached else None)
+
+
+def _tenants_of(incident: Incident) -> set[int]:
+    if incident.tenant_id is not None:
+        return {incident.tenant_id}
+    rows = rules.domains_of(incident, set()).order_by().values_list("tenant", flat=True)
+    return set(rows.distinct())
 
 
 def _administrators(known: Sequence[str], incident: Incident) -> list[str]:

@@ -11,6 +11,8 @@ from audit.notify.outcome import without
         ("https://hooks.example.com/T0PSECRET?key=abcdefgh", "no T0PSECRET with abcdefgh"),
         ("https://hooks.example.com/a%2Fbcdefgh", "no a/bcdefgh, no a%2Fbcdefgh"),
         ("ntfys://user:hunter22@ntfy.example.com/topic-of-mine", "hunter22 at topic-of-mine"),
+        ("https://hooks.example.com/?token=eyJhbGciOi.hunter22.s1gn", "eyJhbGciOi.hunter22.s1gn?"),
+        ("https://hooks.example.com/T0PSECRET/T0PSECRET-abcdefgh", "T0PSECRET-abcdefgh is off"),
         ("tgram://123456789:AbCdEfGh/987654321", "bot 123456789 AbCdEfGh chat 987654321"),
     ],
 )

@@ -114,6 +114,25 @@ def test_another_channel_is_told_where_a_recipients_mail_is_down(clock, hooks, m
     assert "ana@mail.cliente.pt" in note and "elsewhere" in note
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_channel_of_other_tenants_is_not_told_instead(clock, hooks, mails, shared):
+    one, two, three = (make_tenant(f"VM{n}") for n in range(3))
+    make_channel("email", name="own mail", recipients=["ana@cliente.pt"])
+    make_channel(url=hooks.url, name="of two", tenants=[two], owners=["host"])
+    make_channel(url=hooks.url, name="of three", tenants=[two, three], owners=["host"])
+    domains = [make_domain("cliente.pt", tenant=one)]
+    if shared:
+        domains.append(make_domain("outro.pt", tenant=three))
+        open_incident(*domains, kind="mail_host", key="mx.test", tenant=None)
+    else:
+        open_incident(*domains)
+    clock.go(seconds=61)
+    send(2)
+    told = Notification.objects.exclude(channel__name="own mail")
+    assert [n.channel.name for n in told] == (["of three"] if shared else [])
+    assert len(mails.mails) == 1
+
+
 def test_a_mail_channel_that_is_down_too_is_no_other_channel(clock, hooks, mails):
     make_channel("email", name="a", recipients=["ana@cliente.pt"])
     make_channel("email", name="b", recipients=["rui@cliente.pt"], at_once=False, digest=True)
