@@ -163,8 +163,7 @@ def _number_links_anew() -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("delete from sqlite_sequence where name = %s", [table])
-            values = [table, last]
-            cursor.execute("insert into sqlite_sequence (name, seq) values (%s, %s)", values)
+            cursor.execute("insert into sqlite_sequence values (%s, %s)", [table, last])
         else:
             cursor.execute("select setval(pg_get_serial_sequence(%s, 'id'), %s)", [table, last])
 

@@ -12,7 +12,7 @@ def settings_read():
     return set(
         re.findall(
             r'(?:read\(\s*"\w+",|dns_servers\(|host_names\(|block_lists\(|networks\(|secret_key\(|fernet_keys\(|queue_address\(|'
-            r'contact\(|site_url\(|mail_server\(|mail_address\(|schemes\()\s*"([A-Z_]+)"',
+            r'contact\(|site_url\(|mail_server\(|mail_address\(|schemes\(|site_hosts\(|origins\(|authorities\()\s*"([A-Z_]+)"',
             text,
         )
     )
