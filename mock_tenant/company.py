@@ -55,11 +55,19 @@ class Company:
         for domain in self.domains.values():
             for owner, types in domain.zone.items():
                 names.setdefault(owner, {}).update(types)
-        return {
-            "ttl": self.ttl,
-            "names": names,
-            "rules": [rule for d in self.domains.values() for rule in d.rules],
-        }
+        rules = [rule for fault in faults for rule in self._silenced(fault)]
+        rules += [rule for d in self.domains.values() for rule in d.rules]
+        return {"ttl": self.ttl, "names": names, "rules": rules}
+
+    def _silenced(self, fault):
+        """The rules by which the domains of a name server that this fault silences fail."""
+        silent = self.faults[fault].get("silent")
+        for domain in self.domains.values():
+            if silent in domain.zone.get(domain.name, {}).get("NS", []):
+                yield from (
+                    {"name": name, "action": "servfail"}
+                    for name in (domain.name, f"*.{domain.name}")
+                )
 
     def portal_says(self, what, answer, faults=()):
         """An answer of the portal with these faults."""

@@ -64,7 +64,8 @@ def switched(mock, name, *, on):
 
 
 def test_there_is_a_row_for_every_fault_and_without_one_all_is_well(mock):
-    assert set(ROWS) == set(mock.company.faults)
+    ours = {name for name, fault in mock.company.faults.items() if "silent" not in fault}
+    assert set(ROWS) == ours, "those of others are no row: see test_name_servers_down"
     assert set(map(tuple, judge(mock, mock.fields).values())) == {()}
 
 

@@ -10,6 +10,7 @@ from audit.models import AuditCheck, AuditDomain, CheckTransition, Incident, Ten
 from audit.reading.incidents import cause_in_words
 from audit.results.incident_sweep import sweep
 from mock_tenant.dnsserver import DnsServer, Zone
+from mock_tenant.tenant import MockTenant
 from tests.audit.draining import close_loop, drain_due
 
 DOMAINS = [f"c{n}.test" for n in range(4)]
@@ -90,6 +91,31 @@ def test_one_incident_opens_and_closes_and_no_domain_is_blamed(world, action, wo
     assert incident.closed_at and verdicts() == before
     assert Incident.objects.count() == 1 and CheckTransition.objects.count() == transitions
     assert not AuditDomain.objects.exclude(silent_servers="").exists()
+
+
+@pytest.mark.django_db
+def test_the_demo_has_such_a_fault(settings, tmp_path):
+    settings.AUDIT_ALLOWED_NETWORKS = (ip_network("127.0.0.0/8"),)
+    settings.AUDIT_CHECK_TIMEOUT_SEC, settings.AUDIT_DNS_CACHE_SEC = 3, 0
+    close_loop()
+    with MockTenant(tmp_path, portal=0, dns=0, webmail=0) as mock:
+        settings.AUDIT_DNS_SERVERS = (("127.0.0.1", mock.ports["dns"]),)
+        company = mock.company
+        silent = company.faults["name_servers"]["silent"]
+        theirs = [d.name for d in company.present() if silent in d.zone[d.name]["NS"]]
+        tenant = Tenant.objects.create(name="VM112", mail_hosts=mock.fields["mail_hosts"])
+        for name in (*theirs, company.host):
+            AuditDomain.objects.create(tenant=tenant, domain=name)
+        drain_due(seconds=100)
+        for on in (True, False):
+            mock.dns.zone = Zone(company.zone(["name_servers"] if on else []))
+            for _audit in range(2):
+                AuditDomain.objects.update(next_audit_at=timezone.now() - timedelta(seconds=1))
+                drain_due(seconds=100)
+            incident = Incident.objects.get(kind="name_server")
+            assert (incident.closed_at is None) == on
+    assert incident.domains_most == len(theirs) == 4
+    close_loop()
 
 
 UNRELATED = [f"d{n}.test" for n in range(6)]
