@@ -75,14 +75,16 @@
     }
     said.set(from, text);
   }
-  let timer;
-  function note(text, seconds = 6) {
+  let timer, source = "";
+  function note(text, of = "") {
     clearTimeout(timer);
+    source = of;
     notice.textContent = text;
     notice.hidden = !text;
-    if (text) timer = setTimeout(() => { notice.hidden = true; }, seconds * 1000);
+    if (text) timer = setTimeout(() => { notice.hidden = true; }, 6_000);
   }
-  document.addEventListener("lb:note", (event) => note(event.detail));
+  // `of`: what the text is of; it says what that says now
+  document.addEventListener("lb:note", ({ detail }) => note(detail.text, detail.of));
 
   function shown() {
     const board = document.getElementById("board"), card = document.getElementById("scorecard");
@@ -94,6 +96,8 @@
       if (href && icon.getAttribute("href") !== href) icon.setAttribute("href", href);
     }
     if (card) announce("scorecard", card.dataset.announce);
+    const now = source && document.querySelector(source)?.textContent;
+    if (now && now !== notice.textContent) notice.textContent = now;
   }
   shown();
   document.addEventListener("htmx:afterSettle", () => { shown(); });

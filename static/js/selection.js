@@ -29,8 +29,9 @@
   // asked for: the bar goes, and the progress may be out of sight
   document.addEventListener("htmx:afterRequest", (event) => {
     if (!form(event) || !event.detail.xhr?.responseText) return;
-    const text = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html").querySelector("#progress p")?.textContent;
-    if (text) document.dispatchEvent(new CustomEvent("lb:note", { detail: text }));
+    const of = "#progress p";
+    const text = new DOMParser().parseFromString(event.detail.xhr.responseText, "text/html").querySelector(of)?.textContent;
+    if (text) document.dispatchEvent(new CustomEvent("lb:note", { detail: { text, of } }));
     if (event.detail.xhr.status < 400) document.getElementById("selection")?.reset();
   });
 })();

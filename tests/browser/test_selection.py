@@ -36,6 +36,7 @@ def test_it_audits_a_selection(new_page, fleet):  # noqa: F811
     audit(fleet[0])
     audit(fleet[2])
     expect(page.locator("#progress")).to_contain_text("2 of 2")
+    expect(page.locator("#notice")).to_contain_text("2 of 2")  # it has not stood still
 
 
 def test_it_selects_and_audits_with_the_keyboard_alone(new_page, fleet):  # noqa: F811
