@@ -33,6 +33,7 @@ from audit.web.query import (
     TABLE,
     filters_of,
     limit_of,
+    narrows,
     number,
     query_of,
     view_of,
@@ -216,15 +217,17 @@ def cell_name(check_id: str) -> str:
 
 
 def _groups(counts: Mapping[str, Any], place: Place) -> list[dict[str, Any]]:
-    """The groups as tabs, each with its number; all of them last."""
+    """The groups as tabs, all of them last; each with its number, unless a search or a filter that
+    stays narrows what it leads to."""
     entry = FILTERS["group"]
     numbers = {**{name: counts["groups"][name] for name in entry.values}, "": counts["domains"]}
     chosen = place.filters.get("group", "")
+    whole = not narrows(place.filters.but(status="", group="", incident=None))
     return [
         {
             "name": name or "all",
             "word": entry.word(name) if name else _("All"),
-            "n": n,
+            "n": n if whole else None,
             "active": name == chosen,
             "url": place.url(status="", fold="", incident=None, group=name),
         }

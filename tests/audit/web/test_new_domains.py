@@ -133,6 +133,21 @@ def test_a_status_leads_to_as_many_whatever_else_is_chosen(page):
     assert looks(page("/?status=onboarding")) == {"new.pt": "onboarding"}
 
 
+def test_a_group_has_no_number_while_something_narrows_it(page):
+    """It keeps a search, so it would lead to fewer."""
+    found = re.findall(
+        r'id="group-\w+"\s+class="[^"]+"\s+href="([^"]+)"[^>]*>([^<]+)(<b>)?', page("/?q=late")
+    )
+    assert len(found) == 7 and not any(number for _href, _word, number in found)
+    hrefs = {word.strip(): href.replace("&amp;", "&") for href, word, _number in found}
+    assert looks(page(hrefs["The customer&#x27;s"])) == {"late.pt": "critical"}
+    for path in ("/", "/?group=customer", "/?status=critical"):
+        numbers = re.findall(tab + r"[^<]+<b>(\d+)</b>", page(path))
+        assert len(numbers) == 7
+        for href, n in numbers:
+            assert len(looks(page(href.replace("&amp;", "&")))) == int(n), href
+
+
 def test_a_server_counts_as_the_overview_does(page):
     html = page("/servers/")
     assert "<b>2</b> critical" in html and "<b>1</b> in onboarding" in html
