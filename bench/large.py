@@ -82,6 +82,7 @@ def fill_domains(count, *, due=0):
             age = 3600 if n % 10 == 7 else 600 * chance.random()
             state = {
                 "score": score(found, core_checks()),
+                "share": 1000 * score(found, core_checks()) // len(core_checks()),
                 "status": status,
                 "severity": status.rank,
                 "last_audit_at": now - timedelta(seconds=age),

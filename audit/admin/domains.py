@@ -176,7 +176,7 @@ class AuditDomainAdmin(SavesWhatChanged, DeletesInParts):
     list_select_related = ["tenant"]
     search_fields = ["domain"]
     search_help_text = gettext_lazy("Part of a name; one with accents as a whole.")
-    ordering = ["severity", "score", "id"]
+    ordering = ["severity", "share", "id"]
     readonly_fields = [
         "scorecard",
         "score",

@@ -53,7 +53,7 @@ class Plugin:
             unknown(self._stdout, _("no domain was audited"))
         judged = sorted(
             ((self._state(card), card) for card in self.cards),
-            key=lambda found: (WORST_FIRST.index(found[0]), found[1]["score"], found[1]["domain"]),
+            key=lambda found: (WORST_FIRST.index(found[0]), _share(found[1]), found[1]["domain"]),
         )
         worst = judged[0][0]
         text = self._one(judged[0][1]) if len(judged) == 1 else self._many(judged)
@@ -155,3 +155,8 @@ def _bounded(lines: list[str]) -> str:
             return "\n".join([*kept, f"+{len(lines) - number}"])
         kept.append(line)
     return "\n".join(kept)
+
+
+def _share(card: Card) -> float:
+    """The score as a part of the highest: 6/8 is worse than 5/6."""
+    return float(card["score"] / card["max_score"])

@@ -44,7 +44,7 @@ COUNTED_BY = {"tenant", "tenant_id", "enabled", "status", *COUNTED_COLUMNS}
 
 # of the lists of domains: orders, and what else a list asks of a row
 LIST_ORDERS = {
-    "worst": ["severity", "score", "id"],
+    "worst": ["severity", "share", "id"],
     "name": ["domain", "id"],
     "last": ["last_audit_at", "id"],
     "ends": ["certificate_ends_at", "id"],
@@ -397,6 +397,8 @@ class AuditDomain(models.Model):
     created_at = models.DateTimeField(_("registered"), auto_now_add=True)
     # written with the checks, in the same transaction
     score = models.PositiveSmallIntegerField(_("score"), default=0)
+    # of the highest score that it may have, in thousandths: 6/8 is worse than 5/6
+    share = models.PositiveSmallIntegerField(default=0, editable=False)
     status = models.CharField(
         _("status"), max_length=10, choices=DomainStatus.choices, default=DomainStatus.UNKNOWN
     )

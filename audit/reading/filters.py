@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
-from django.db.models.lookups import Exact, GreaterThanOrEqual, LessThan
+from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan
 from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -26,7 +26,7 @@ from collectors.base import Owner
 from collectors.registry import CHECKS, core_checks
 
 ORDERS = {
-    "worst": ["severity", "score", "id"],
+    "worst": ["severity", "share", "id"],
     "domain": ["domain", "id"],
     "since": ["-trouble_at", "-id"],  # the newest trouble first, those without any last
     "certificate": ["certificate_ends_at:last", "id"],  # the first that ends
@@ -100,7 +100,7 @@ def in_status(status: str) -> Q | Exact | LessThan:
         return _stale()
     if status == ONBOARDING:
         few = _keys(_enabled().filter(standing_apart()))
-        return Q(pk__in=few) if len(few) <= FEW else standing_apart()
+        return Q(pk__in=few) if len(few) <= FEW else _standing_apart_in_order()
     # +0: not to be looked up by, or all that are in that status would be sorted
     return Exact(F("severity") + 0, DomainStatus(status).rank)
 
@@ -138,6 +138,14 @@ def standing_apart() -> Q:
     is nobody's alarm yet."""
     since = timezone.now() - timedelta(days=settings.AUDIT_GRACE_DAYS)
     return Q(**GROUPS["onboarding"], covered=False, created_at__gt=since, severity__lt=HEALTHY)
+
+
+def _standing_apart_in_order() -> Q:
+    """The same of many, as expressions that are not to be looked up by: all would be sorted."""
+    since = timezone.now() - timedelta(days=settings.AUDIT_GRACE_DAYS)
+    registered = Coalesce("created_at", Value(EARLIEST))
+    own = Q(**GROUPS["onboarding"], covered=False)
+    return own & Q(GreaterThan(registered, since)) & Q(LessThan(F("severity") + 0, HEALTHY))
 
 
 def _unfolded(fold: str) -> Q:

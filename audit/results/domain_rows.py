@@ -17,8 +17,8 @@ from audit.results.json_text import json_text
 # What is written only where it changed: SQLite writes an index anew for each column that a
 # statement names, also where the value stays, and the lists' indexes hold these.
 STATE = (
-    "score", "status", "severity", "needs_customer", "needs_host", "not_measured", "known",
-    "covered", "trouble_at", "onboarding", "onboarded_at", "first_healthy_at",
+    "score", "share", "status", "severity", "needs_customer", "needs_host", "not_measured",
+    "known", "covered", "trouble_at", "onboarding", "onboarded_at", "first_healthy_at",
     "unconfirmed", "certificate_ends_at", "known_zone", "silent_servers",
 )  # fmt: skip
 Moved = Mapping[int, Counter[str]]  # {tenant id: {number: how many more}}

@@ -29,6 +29,7 @@ def take_score(row: AuditDomain, statuses: Mapping[str, str], core: Sequence[str
     """Set the row's score and status by the statuses of its checks."""
     status = domain_status(statuses, core)
     row.score, row.status, row.severity = score(statuses, core), status, status.rank
+    row.share = 1000 * row.score // len(core)
 
 
 def completed(statuses: Mapping[str, str], core: Sequence[str]) -> dict[str, str]:

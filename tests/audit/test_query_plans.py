@@ -101,7 +101,7 @@ def test_a_list_is_read_in_its_order(fleet, name, value, order, tenant, monkeypa
     filters = Filters(**{"tenant": tenant, "sort": order, name: value})
     times = ("last_audit_at", "trouble_at", "certificate_ends_at")
     middle = SimpleNamespace(
-        severity=1, score=7, id=1, domain="d.pt", **dict.fromkeys(times, timezone.now())
+        severity=1, share=875, id=1, domain="d.pt", **dict.fromkeys(times, timezone.now())
     )
     cursor = paging._encode(ORDERS[str(filters.get("sort", "worst"))], middle)
     back = paging._encode([paging._BACK, *ORDERS[str(filters.get("sort", "worst"))]], middle)

@@ -1,8 +1,10 @@
 """The overview as data: what is counted, filtered and sorted, and with how few queries."""
 
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -210,3 +212,18 @@ def test_what_is_counted_is_what_the_filter_finds(status):
     rows = AuditDomain.objects.active()
     states = {d.domain: {str(d.status), *(["stale"] if d.stale else [])} for d in rows}
     assert set(found) == {name for name, state in states.items() if status in state}
+
+
+def test_the_worst_is_who_has_the_least_of_what_may_be_had():
+    """A score of five counts for more where six are the most."""
+    tenant, without = make.make_tenant("VM112"), make.make_tenant("VM113", without_portal=True)
+    wrong = {"dns_mx": "fail"}
+    make.make_domain("five-of-six.pt", without, checks=wrong)
+    make.make_domain("six-of-eight.pt", tenant, checks=wrong | {"dns_spf": "warn"})
+    make.make_domain("seven-of-eight.pt", tenant, checks=wrong)
+    make.make_domain("four-of-six.pt", without, checks=wrong | {"dns_spf": "warn"})
+    order = ["four-of-six.pt", "six-of-eight.pt", "five-of-six.pt", "seven-of-eight.pt"]
+    assert names() == order
+    AuditDomain.objects.update(share=0)
+    import_module("audit.migrations.0032_share_of_the_score").begin(apps, None)
+    assert names() == order, "also those from before"

@@ -34,7 +34,7 @@ def test_the_pages_together_are_the_list(order, limit):
     for n, row in enumerate(make.make_domains(9, tenant)):
         at = now - timedelta(seconds=n // 2) if n % 4 else None
         AuditDomain.objects.filter(pk=row.pk).update(
-            severity=n % 3, score=n % 2, last_audit_at=at, trouble_at=at, certificate_ends_at=at
+            severity=n % 3, share=n % 2, last_audit_at=at, trouble_at=at, certificate_ends_at=at
         )
     rows = AuditDomain.objects.all()
     nulls = {
@@ -93,7 +93,7 @@ def test_a_cursor_of_another_order_and_a_changed_one_are_refused():
     _items, cursor = page(rows, order=["domain", "id"], limit=1)
     changed = ("A" if cursor[0] != "A" else "B") + cursor[1:]
     for wrong, order in [
-        (cursor, ["severity", "score", "id"]),
+        (cursor, ["severity", "share", "id"]),
         (changed, ["domain", "id"]),
         (cursor[:-1], ["domain", "id"]),
     ]:
@@ -107,7 +107,7 @@ def test_it_turns_back_through_the_same_pages(order):
     for n in range(23):
         at = None if n % 3 == 0 else timezone.now() - timedelta(hours=n % 5)
         times = dict.fromkeys(("last_audit_at", "trouble_at", "certificate_ends_at"), at)
-        make.make_domain(f"d{n:02}.pt", tenant, severity=n % 4, score=n % 2, **times)
+        make.make_domain(f"d{n:02}.pt", tenant, severity=n % 4, share=n % 2, **times)
     rows = AuditDomain.objects.all()
     pages, cursor, back = [], "", None
     while cursor is not None:
