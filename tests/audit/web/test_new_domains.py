@@ -135,9 +135,8 @@ def test_a_status_leads_to_as_many_whatever_else_is_chosen(page):
 
 def test_a_group_has_no_number_while_something_narrows_it(page):
     """It keeps a search, so it would lead to fewer."""
-    found = re.findall(
-        r'id="group-\w+"\s+class="[^"]+"\s+href="([^"]+)"[^>]*>([^<]+)(<b>)?', page("/?q=late")
-    )
+    tab = r'id="group-\w+"\s+class="[^"]+"\s+href="([^"]+)"[^>]*>'
+    found = re.findall(tab + "([^<]+)(<b>)?", page("/?q=late"))
     assert len(found) == 7 and not any(number for _href, _word, number in found)
     hrefs = {word.strip(): href.replace("&amp;", "&") for href, word, _number in found}
     assert looks(page(hrefs["The customer&#x27;s"])) == {"late.pt": "critical"}
