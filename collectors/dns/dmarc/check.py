@@ -141,7 +141,7 @@ class _DmarcCheck:
             return _Standing(instead, texts, finding)
         if texts:
             raws = [at.raw for at in texts]
-            return _Standing(instead, texts, no_record.broken_record(self.name, raws))
+            return _Standing(instead, texts, no_record.broken_record(self.name, raws, applied))
         missing = applied is None or applied.registry or not applied.record.usable
         if texts := await self.misplaced_texts() if missing else ():
             wrong = texts[0].name

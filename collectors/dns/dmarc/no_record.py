@@ -54,14 +54,26 @@ def several_records(name: str, count: int, applied: AppliedRecord | None) -> Fin
     return fail("dmarc_multiple", message)
 
 
-def broken_record(name: str, texts: Sequence[bytes]) -> Finding:
-    """What stands in the record's place was meant to be one, and is none."""
+def broken_record(name: str, texts: Sequence[bytes], applied: AppliedRecord | None) -> Finding:
+    """What stands in the record's place was meant to be one, and is none.
+
+    `applied`: the record above the domain that holds instead, if any.
+    """
     message = _(
         "The text at {name} does not begin with exactly “v=DMARC1;”, so receivers ignore it: "
         "{text}. Publish it as shown in the fix.",
         name=name,
         text=shown(texts),
     )
+    if applied and applied.record.usable:
+        tag, policy = applied.effect
+        until = _(
+            "Until then what applies is the record at {above}, with {tag}={policy}.",
+            above=applied.name,
+            tag=tag,
+            policy=policy,
+        )
+        message = _("{first} {second}", first=message, second=until)
     return fail("dmarc_syntax", message)
 
 

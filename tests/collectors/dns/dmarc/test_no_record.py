@@ -111,6 +111,7 @@ def test_beside_a_broken_record_the_inherited_policy_is_shown_and_the_fault_stay
     names = {"_dmarc.parent.test": {"TXT": ["v=DMARC1; p=reject; rua=mailto:dmarc@host.test"]}}
     result, _ = check("v=dmarc1; p=none", domain="mail.parent.test", names=names)
     assert (result.status, codes(result)) == (Status.FAIL, ["dmarc_syntax", "dmarc_inherited"])
+    assert "what applies is the record at _dmarc.parent.test, with p=reject" in result.message
 
 
 @pytest.mark.parametrize(
