@@ -81,6 +81,7 @@ def generated(seed: int) -> Found:
     _dmarc(dice, names, domain)
     the_target, portal, broken = _tenant(dice, domain)
     senders |= {"203.0.113.25", "2001:db8::25"}
+    senders |= {a for types in names.values() for t in ("A", "AAAA") for a in types.get(t, [])}
     spf = spf if texts == own.get("TXT", [])[: len(texts)] and names.get(domain) == own else ""
     customer = Customer(domain, frozenset(senders), spf, held)
     return Found(names, customer, the_target, portal, broken)
