@@ -42,9 +42,7 @@ class ReportLinkQuerySet(models.QuerySet["ReportLink"]):
         whose domain is audited no more. Raises LinkEnded for one that was revoked, is done or
         expired.
         """
-        try:
-            pk = int(_signer().unsign(token))
-        except signing.BadSignature:
+        if (pk := self.number_of(token)) is None:
             return None
         link = self.select_related("domain__tenant").filter(pk=pk).first()
         if link is None or not link.domain.active:
@@ -52,6 +50,14 @@ class ReportLinkQuerySet(models.QuerySet["ReportLink"]):
         if ended := link.ended:
             raise LinkEnded(link, ended)
         return link
+
+    @staticmethod
+    def number_of(token: str) -> int | None:
+        """The number that a token is the signature of; None for one that nobody made."""
+        try:
+            return int(_signer().unsign(token))
+        except signing.BadSignature:
+            return None
 
     def make(self, domains: Sequence[AuditDomain], *, by: Any = None) -> "list[ReportLink]":
         """A new link for each of these; `by`: the person who asks for them."""

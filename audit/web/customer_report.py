@@ -82,5 +82,7 @@ def _link(request: HttpRequest, token: str) -> ReportLink | HttpResponse:
         context = {"ended": ended.why, "well": well, "tenant": tenant}
         return in_language(request, "report_ended.html", context, tenant, status=410)
     if link is None:  # a customer's page, not one of ours
-        return private(render(request, "report_ended.html", status=404))
+        whole = ReportLink.objects.number_of(token) is not None  # so the domain is gone
+        context = {"ended": "gone" if whole else ""}
+        return private(render(request, "report_ended.html", context, status=404))
     return link

@@ -47,7 +47,8 @@ def mail_several(request: PageRequest) -> HttpResponse:
     422 where there is none, or they are of several tenants or too many."""
     if not may_report(request.user):
         raise PermissionDenied
-    found = {number(text, highest=MAX_ID) for text in request.GET.getlist("link")} - {None}
+    texts = request.GET.getlist("link")
+    found = {pk for text in texts if (pk := number(text, highest=MAX_ID))}
     rows = ReportLink.objects.select_related("domain__tenant").filter(pk__in=found)
     links = list(rows.order_by("domain__domain", "pk")[: MOST + 1])
     if not links:

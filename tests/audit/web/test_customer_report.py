@@ -151,7 +151,7 @@ def test_a_link_leads_nowhere_when_the_domain_is_gone_or_switched_off(client, do
     gone = Client().get(path)
     assert (
         gone.status_code == 404
-        and "This link leads nowhere" in gone.content.decode()
+        and "This link has ended" in gone.content.decode()
         and "cliente.pt" not in gone.content.decode()
     )
     AuditDomain.objects.all().delete()

@@ -96,6 +96,25 @@ def test_a_link_that_was_done_says_that_all_is_well_while_it_is(link, checks, ag
     assert ("If something has changed since" in html) is not well
 
 
+@pytest.mark.parametrize("gone", ["removed", "switched off", "link deleted"])
+def test_a_whole_link_to_a_domain_that_is_gone_is_not_said_to_be_cut_off(link, domain, gone):
+    """Its holder would copy it again and again."""
+    address = path(link)
+    if gone == "removed":
+        domain.delete()
+    elif gone == "switched off":
+        AuditDomain.objects.update(enabled=False)
+    else:
+        link.delete()
+    for one in (address, address + "zone.txt"):
+        answer = Client().get(one, headers={"Accept-Language": "en"})
+        html = answer.content.decode()
+        assert answer.status_code == 404 and "no longer looked at here" in html
+        assert "cut off" not in html and domain.domain not in html
+    cut = Client().get(address[:-5] + "/", headers={"Accept-Language": "en"})
+    assert cut.status_code == 404 and "cut off" in cut.content.decode()
+
+
 SCANNERS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36",
     "Mozilla/5.0 (compatible; BarracudaCentral/1.0)",
