@@ -8,6 +8,7 @@ from tests.audit.management.restoring import (
     backup,
     backup_during_a_drain,
     change_manifest,
+    give_links_and_put_back,
     put_back,
     refused,
 )
@@ -37,6 +38,12 @@ def test_a_restore_waits_for_nobody_who_uses_the_database(installation, backup):
 
     with psycopg.connect(installation.url):
         refused(installation, backup, "in use (a client on")
+
+
+def test_a_link_that_was_given_since_the_backup_never_opens_another_customers_report(
+    installation, backup
+):
+    give_links_and_put_back(installation, backup)
 
 
 def test_what_a_newer_version_has_added_is_gone_afterwards(installation, backup):

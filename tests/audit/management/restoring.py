@@ -95,13 +95,18 @@ def change_manifest(folder, **values):
     path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
 
 
-def link_given(installation, name):
-    """Make a link to the report of a domain; its number."""
-    installation.shell(
-        "from audit.models import *; "
-        f"ReportLink.objects.make([AuditDomain.objects.get(domain={name!r})])"
-    )
-    return installation.value("select max(id) from audit_report_links")
+def give_links_and_put_back(installation, folder):
+    """Make a link to a report and restore, a few times; no two have one number."""
+    numbers = []
+    for name in ("d1.test", "d2.test", "d3.test"):
+        installation.shell(
+            "from audit.models import *; "
+            f"ReportLink.objects.make([AuditDomain.objects.get(domain={name!r})])"
+        )
+        numbers.append(installation.value("select max(id) from audit_report_links"))
+        status, said = manage(installation, "restore", str(folder))
+        assert status == 0, said
+    assert len({*numbers}) == len(numbers), numbers
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tests.audit.management.restoring import (
     backup,
     backup_during_a_drain,
     change_manifest,
-    link_given,
+    give_links_and_put_back,
     manage,
     put_back,
     refused,
@@ -119,9 +119,4 @@ def test_a_link_that_was_given_since_the_backup_never_opens_another_customers_re
     installation, backup
 ):
     """Case 203. Put back twice, too."""
-    numbers = []
-    for name in ("d1.test", "d2.test", "d3.test"):
-        numbers.append(link_given(installation, name))
-        status, said = manage(installation, "restore", str(backup))
-        assert status == 0, said
-    assert len({*numbers}) == len(numbers), numbers
+    give_links_and_put_back(installation, backup)
