@@ -71,7 +71,7 @@ def read_answer(
         return {}, ""
     answer = _object(text, status)
     if status == 404:
-        if "detail" not in answer:
+        if not answer.get("detail"):
             raise InvalidPortalAnswer(
                 _(
                     "HTTP 404 without the portal's “detail”, so something else may be answering in "
@@ -177,6 +177,9 @@ def _carbonio(answer: Mapping[str, Any]) -> CarbonioAnswer:
             "selector": _field(key, "dkim.selector", str),
             "public_key": _field(key, "dkim.public_key", str),
         }
+        for name, value in dkim.items():
+            if not value:
+                raise InvalidPortalAnswer(_("the field “{field}” is empty.", field=f"dkim.{name}"))
     return {
         "status": _field(answer, "status", str),
         "services": services,

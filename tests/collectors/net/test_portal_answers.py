@@ -119,6 +119,9 @@ def test_what_breaks_the_schema_is_refused(what):
         ("carbonio", {"accounts": True}, False),
         ("carbonio", {"services": {str(n): "running" for n in range(1000)}}, True),
         ("carbonio", {"services": {str(n): "running" for n in range(1001)}}, False),
+        ("carbonio", {"dkim": {"selector": "s1", "public_key": "MIIB"}}, True),
+        ("carbonio", {"dkim": {"selector": "", "public_key": "MIIB"}}, False),
+        ("carbonio", {"dkim": {"selector": "s1", "public_key": ""}}, False),
         ("nginx", {"server_names": ["a.test"] * 1000}, True),
         ("nginx", {"server_names": ["a.test"] * 1001}, False),
         ("domains", {"domains": []}, True),
@@ -131,6 +134,13 @@ def test_the_reader_and_the_schema_have_the_same_limits(what, change, kept):
     answer = {**contract.examples(what)[0], **change}
     assert validator(what).is_valid(answer) is kept
     assert (read(what, answer) is not None) is kept
+
+
+@pytest.mark.parametrize("detail", ["", None, [], {}])
+def test_a_404_that_says_nothing_is_no_word_that_it_is_not_there(detail):
+    for what in set(KINDS) - {"domains"}:
+        assert not validator(what, "404").is_valid({"detail": detail})
+        assert read(what, {"detail": detail}, 404) is None
 
 
 @pytest.mark.parametrize("change", [{"status": "deleted"}, {"status": ""}, {"services": {}}])
