@@ -10,7 +10,7 @@ from collectors.dns.spf.slips import Slip
 from collectors.standards.spf.evaluation import MAX_ADDRESSES, MAX_LOOKUPS, MAX_MX, MAX_VOID_LOOKUPS
 from collectors.standards.spf.record import SpfSyntaxError
 from collectors.standards.spf.trace import SpfResult, shown_name
-from collectors.text import Text, _
+from collectors.text import Text, _, show_bytes
 
 # Bytes; a longer record may not fit into one UDP answer beside the other TXT records (section 3.4).
 LONG = 450
@@ -39,7 +39,7 @@ def _place(domain: str, error: SpfSyntaxError) -> dict[str, str | int]:
     return {
         "domain": domain,
         "index": error.index,
-        "term": shown_name(error.term),
+        "term": shown_name(show_bytes(error.term.encode("latin-1", "replace"))),
         "place": error.offset + 1,
         "why": _why(error.why),
     }

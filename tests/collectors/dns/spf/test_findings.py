@@ -234,3 +234,8 @@ def test_an_include_of_the_host_that_does_not_list_the_address_is_the_hosts_to_c
 def test_a_mapped_sending_address_is_the_ipv4_one():
     """Case 59."""
     assert found(GOOD, sending_ips=("::ffff:203.0.113.25",)) == []
+
+
+def test_bytes_that_are_no_ascii_are_shown_escaped_in_the_message():
+    result, _server = spf({"hex": "v=spf1 \u0430 mx -all".encode().hex()})
+    assert "term 1, “\\xd0\\xb0”" in finding(result, "spf_syntax").message
