@@ -6,9 +6,10 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 
-from collectors.base import Check, CheckResult, Fault, Outcome, Target, unknown
+from collectors.base import Check, CheckResult, Fault, Outcome, Status, Target, unknown
 from collectors.causes import link
 from collectors.dns.agreement import agree
+from collectors.net.dns_lookup import Lookup
 from collectors.net.session import AuditSession, CheckSession
 from collectors.registry import CHECKS, measured
 from collectors.server.card import CARD
@@ -16,6 +17,7 @@ from collectors.server.subject import Row, Server
 from collectors.text import _
 
 log = logging.getLogger(__name__)
+ON_DNS = ("dns_mx", "dns_spf", "dns_dkim", "dns_dmarc", "webmail_http")  # that rest on it alone
 
 
 async def run(
@@ -39,12 +41,39 @@ async def run(
     tasks = [start(check) for check in wanted]
     audit.running = {task.get_name(): task for task in tasks}
     try:
-        results = await asyncio.gather(*tasks)
+        done = await asyncio.gather(*tasks)
+        results = await _without_lies({r.check_id: r for r in done}, target, audit)
     finally:
         for task in tasks:
             task.cancel()
         await audit.close()
-    return link(agree({r.check_id: r for r in results}), target)
+    return link(agree(results), target)
+
+
+async def _without_lies(
+    results: Mapping[str, CheckResult], target: Target, audit: AuditSession
+) -> Mapping[str, CheckResult]:
+    """Where DNS says that there is no such domain: not from a resolver that says so of everything;
+    then what rests on DNS could not be measured."""
+    denied = any(
+        name == target.domain and isinstance(found, Lookup) and found.result == "NXDOMAIN"
+        for (name, _type), found in audit.lookups.items()
+    )
+    if not denied or (lies := await audit.network.dns.denies_all()) is None:
+        return results
+    outcome = Outcome(lies, [unknown("resolver_down", lies)])
+    return {
+        check_id: CheckResult.of(
+            check_id,
+            outcome,
+            checked_at=result.checked_at,
+            duration_ms=result.duration_ms,
+            seen=result.evidence,
+        )
+        if check_id in ON_DNS and result.status != Status.OK
+        else result
+        for check_id, result in results.items()
+    }
 
 
 async def judge_server(

@@ -29,14 +29,15 @@ from collectors.net.dns_sockets import DnsSockets
 from collectors.net.dns_transport import BadTry, ask_tcp, ask_udp
 from collectors.net.dns_wire import Answer, Question
 from collectors.net.loop_lag import LagTimeout, LoopLag
-from collectors.net.resolver_health import NO_ROOT, ROOT, ResolverHealth
-from collectors.text import MAX_TEXT
+from collectors.net.resolver_health import NO_ROOT, ROOT, ResolverHealth, denial
+from collectors.text import MAX_TEXT, Text
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 CACHE_BYTES = 64 * 1024 * 1024  # of all that is kept, as it is counted here
 ENTRY_BYTES = 1400  # what an answer takes beside its records
 RECORD_BYTES, STRING_BYTES = 170, 45  # beside the bytes of texts
 TRIES = 2
+DENIED_SECONDS = 2.0  # for how long what `denies_all` found is believed
 FAULT_SECONDS = 15  # for how long a name that timed out is not asked again by other audits
 _FAULTS: dict[int, str] = {dns.rcode.SERVFAIL: "dns_servfail", dns.rcode.REFUSED: "dns_refused"}
 _WITHOUT_EDNS: tuple[int, ...] = (dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS)
@@ -90,6 +91,7 @@ class DnsClient:
         self._turn = 0
         self._counts: Counter[str] = Counter()
         self._hits = 0
+        self._denied: tuple[float, bool] | None = None  # when `denies_all` was last asked
 
     async def lookup(
         self, name: str, rdtype: str, *, limit: QueryLimit | None = None, since: float | None = None
@@ -135,6 +137,27 @@ class DnsClient:
         """
         self.health.expect(names)
         return await self.health.works()
+
+    async def denies_all(self) -> Text | None:
+        """The sentence about a resolver that says of every name that must work, those of tenants
+        and of the root among them, that there is none; None for one that knows any, or where no
+        tenant's is known. What it says of other names proves nothing then."""
+        names = self.health.names
+        if not any(name != ROOT for name in names):
+            return None
+        if self._denied is None or self._clock() - self._denied[0] > DENIED_SECONDS:
+            denied = all(await asyncio.gather(*map(self._denies, names)))
+            self._denied = self._clock(), denied
+        return denial(names) if self._denied[1] else None
+
+    async def _denies(self, name: str) -> bool:
+        self._turn += 1
+        asked = ("", NS) if name == ROOT else (_normal(name), A)
+        try:
+            answer = await self._ask(*asked, QueryLimit(4 * TRIES), self._turn)
+        except BadTry:
+            return False  # a fault is not what it says
+        return answer.rcode != 0
 
     def take_counts(self) -> "Counter[str]":
         """How many lookups were sent since this was last asked, by what they came to: noerror,

@@ -95,3 +95,8 @@ def _sentence(failed: list[tuple[str, str]]) -> Text:
         "It was asked for names that must work: {answers}.",
         answers=", ".join(answers),
     )
+
+
+def denial(names: Iterable[str]) -> Text:
+    """What is said of a resolver that denies all names that must work."""
+    return _sentence([(name, "NXDOMAIN") for name in names])

@@ -156,3 +156,18 @@ def test_a_resolver_that_answers_out_of_its_cache_alone_is_one_incident_of_ours(
         opened = Incident.objects.filter(closed_at=None, kind__in=["resolver", "name_server"])
         assert list(opened.values_list("kind", flat=True)) == kinds
     assert Incident.objects.filter(kind="name_server").count() == 0
+
+
+@pytest.mark.django_db
+def test_a_resolver_that_denies_everything_is_one_incident_and_no_domain_is_gone(world):
+    """Case 296."""
+    before = verdicts()
+    world.zone = Zone({"names": {"log-in-first.test": {"A": ["192.0.2.1"]}}})
+    audit_all(2)
+    assert verdicts() == {"unknown"}
+    assert [i.kind for i in Incident.objects.exclude(kind="server")] == ["resolver"]
+    changes = CheckTransition.objects.exclude(from_status="")
+    assert not changes.filter(check_id__in=DNS_CHECKS).exists()
+    world.zone = zone()
+    audit_all(2)
+    assert verdicts() == before and not Incident.objects.filter(closed_at=None).exists()

@@ -170,3 +170,51 @@ def test_a_domain_whose_own_servers_fail_is_told_so():
     zone = {"names": ZONE, "rules": [{"name": "kunde.test", "action": "servfail"}]}
     result, _server = look("dns_mx", zone)
     assert [f.code for f in result.findings] == ["dns_servfail"]
+
+
+# -- a resolver that answers, and lies
+
+NO_DOMAIN = "gone.test"
+
+
+def audited(zone, the_target=None, **changes):
+    the_target = the_target or target(NO_DOMAIN)
+
+    async def main(server):
+        network = NetworkClients(config(server, **changes))
+        try:
+            return await run(the_target, network.audit_session(the_target))
+        finally:
+            await network.close()
+
+    with DnsServer({"names": zone}) as server:
+        return asyncio.run(main(server)), server
+
+
+def test_a_resolver_that_denies_every_name_is_held_against_no_domain():
+    """Case 296."""
+    results, _server = audited({"only.this.test": {"A": ["192.0.2.1"]}})
+    assert {c: results[c].status for c in DNS_CHECKS} == dict.fromkeys(DNS_CHECKS, Status.UNKNOWN)
+    assert {f.code for c in DNS_CHECKS for f in results[c].findings} == {"resolver_down"}
+    assert "mx1.host.test (NXDOMAIN)" in results["dns_mx"].message
+    assert results["dns_mx"].evidence["lookups"]
+
+
+@pytest.mark.parametrize("name", ["mx1.host.test", "_spf.host.test", "host.test", "."])
+def test_one_that_knows_a_single_name_that_must_work_is_believed(name):
+    """A domain that has expired is the customer's, also where a name of ours is written wrongly."""
+    known = {"NS": ["a.root.test."]} if name == "." else {"A": ["192.0.2.2"]}
+    results, _server = audited({name: known}, target(NO_DOMAIN, dmarc_rua="dmarc@host.test"))
+    assert [f.code for f in results["dns_mx"].findings] == ["mx_domain_not_found"]
+
+
+def test_without_names_of_a_tenant_nothing_is_held_against_it():
+    alone = target(NO_DOMAIN, mail_hosts=(), spf_include="", dmarc_rua="")
+    results, _server = audited({"only.this.test": {"A": ["192.0.2.1"]}}, alone)
+    assert [f.code for f in results["dns_mx"].findings] == ["mx_domain_not_found"]
+
+
+def test_a_domain_that_is_there_costs_no_question_about_it():
+    there = {NO_DOMAIN: {"MX": ["10 mx1.host.test."]}}
+    _results, server = audited(there)
+    assert not [q for q in server.queries if q["name"] in (".", "")]
