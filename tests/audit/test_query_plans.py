@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from audit import tasks
 from audit.models import AuditDomain, CheckTransition, Tenant
-from audit.models.domains import GROUP_INDEXES, GROUPS, LIST_ORDERS
+from audit.models.counts import GROUPS
+from audit.models.domain_indexes import GROUP_INDEXES, LIST_ORDERS
 from audit.queue.claim_owner import release_dead_claims
 from audit.queue.fair_turns import FairTurns
 from audit.reading import overview, paging
