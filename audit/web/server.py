@@ -6,6 +6,7 @@ from django.db.models import F
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -61,7 +62,7 @@ def _listed(
         "card": getattr(tenant, "server_card", None),
         "rows": [
             {
-                "title": translate(CARD[row.check_id].title),
+                "title": capfirst(translate(CARD[row.check_id].title)),
                 "status": row.status,
                 "message": translate(row.message_source, row.message),
                 "since": row.since,
@@ -218,7 +219,8 @@ def _rows(row: Tenant, state: ServerState) -> tuple[list[dict[str, Any]], list[S
         found = findings[check["check_id"]]
         url = reverse("tenant-evidence", args=[row.pk, check["check_id"]])
         needed = not (found and found[0]["message"] == check["message"])
-        more = {"findings": found, "evidence_url": url, "summary_needed": needed}
+        title = capfirst(check["title"])
+        more = {"findings": found, "evidence_url": url, "summary_needed": needed, "title": title}
         shown.append({**check, **more})
     return shown, [c for c in every if c["off"]]
 
