@@ -28,7 +28,7 @@ XSS = '"><img src=x onerror=alert(1)><script>alert(1)</script>'
 @pytest.fixture
 def fleet():
     """One domain of every kind."""
-    make_worker(seen=timezone.now() + timedelta(hours=1))
+    make_worker()
     bad = make_domain("bad.pt", checks={})
     audit(bad, dns_spf="fail", dns_dmarc="warn", dns_mx="unknown")
     long = "v=spf1 ip4:203.0.113.25 " + "include:a.test " * 20 + "-all"

@@ -47,7 +47,7 @@ def mails(settings):
 @pytest.fixture
 def tenant(settings):
     settings.AUDIT_GRACE_DAYS = 7
-    make_worker(seen=timezone.now() + timedelta(hours=1))
+    make_worker()
     return make_tenant("VM112", language="pt", contact="suporte@host.test")
 
 

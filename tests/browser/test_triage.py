@@ -25,7 +25,7 @@ LOCALES = [("light", "en-GB"), ("dark", "pt-PT")]
 @pytest.fixture
 def fleet():
     """Two of our own, one known, two under an incident, three healthy; a portal that is away."""
-    make_worker(seen=timezone.now() + timedelta(hours=1))
+    make_worker()
     tenant, now = make_tenant("VM112"), timezone.now()
     ends = now + timedelta(days=60, hours=1)
     for name, checks, fields in [

@@ -1,9 +1,6 @@
 """A server without a portal beside one that has one, in a real browser."""
 
-from datetime import timedelta
-
 import pytest
-from django.utils import timezone
 from playwright.sync_api import expect
 
 from audit.models import Tenant
@@ -17,7 +14,7 @@ SAID = "Not measured here: Carbonio, nginx virtual host. This server has no port
 @pytest.fixture
 def fleet():
     """The same domain on both, all right but for what is not measured on one."""
-    make_worker(seen=timezone.now() + timedelta(hours=1))
+    make_worker()
     without = make_tenant("VM113", without_portal=True)
     other = make_tenant("VM112", portal_url="http://10.10.10.112:8090", portal_token="t")
     make_domain("six.pt", without, checks={"carbonio": "unknown"}, onboarding=False)
