@@ -35,6 +35,13 @@
     if (visible() && due()) refresh();
   });
 
+  // an answer about an older run comes too late: it may not have been given up, as a refresh makes htmx forget what is on its way
+  body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { target, requestConfig, pathInfo } = detail;
+    if (target.id !== "progress" || requestConfig.elt !== target) return;
+    if (pathInfo.requestPath !== target.getAttribute("hx-get")) detail.shouldSwap = false;
+  });
+
   // a pause is for this page alone; an audit that one asked for still shows its progress and its results
   document.querySelector("[data-pause]")?.addEventListener("click", ({ currentTarget: button }) => {
     paused = !paused;
