@@ -239,9 +239,10 @@ def _key(key: PublicKeyTypes) -> tuple[str, bool, bool]:
 def name_covers(pattern: str, host: str) -> bool:
     """Whether a name covers a host (RFC 9525 section 6.3).
 
-    Equal, or `*.` in place of exactly one label, never of a whole TLD.
+    Equal, or `*.` in place of exactly one label, never of a whole TLD. A name in a certificate has
+    no final dot (RFC 5280, 4.2.1.6); clients refuse one that does.
     """
-    pattern, host = (n.lower().removesuffix(".") for n in (pattern, host))
+    pattern, host = pattern.lower(), host.lower().removesuffix(".")
     if not pattern.startswith("*."):
         return pattern == host and bool(host)
     first, _dot, rest = host.partition(".")
