@@ -121,7 +121,7 @@ def follow(lot: Sequence[Seen], now: datetime) -> Moved:
 def _confirm(seen: Seen, now: datetime) -> None:
     """Count this audit in the row's `unconfirmed`; what is confirmed by it is in `changes`."""
     row, entries = seen.row, dict(seen.row.unconfirmed)
-    may_begin = not triage.in_grace(row, now)
+    may_begin, needed = not triage.in_grace(row, now), seen.needed
     # without an entry, an answer that is the stored one confirms nothing
     for check_id in dict.fromkeys([*entries, *seen.differing]):
         result = seen.results.get(check_id)
@@ -130,7 +130,7 @@ def _confirm(seen: Seen, now: datetime) -> None:
         was, entry = seen.before.get(check_id, ""), entries.get(check_id)
         after, change = confirmation.step(
             check_id, entry, was, result.status, result.checked_at,
-            needed=seen.needed, may_begin=may_begin,
+            needed=needed, may_begin=may_begin,
         )  # fmt: skip
         if change:
             seen.changes.append(change)

@@ -83,9 +83,8 @@ def take_columns(
 ) -> None:
     """Set the row's columns. `statuses`: of all its checks; `waived_checks`: those of which all
     that is wrong is waived; what follows from one of them is known too."""
-    if waived_checks:
-        follow = {c for c, member in members.items() if member.cause in waived_checks}
-        waived_checks = follow.union(waived_checks)
+    if waived_checks := frozenset(waived_checks):
+        waived_checks |= {c for c, member in members.items() if member.cause in waived_checks}
     not_ok = [c for c, status in statuses.items() if status != _OK and c in CORE]
     wrong = [c for c in not_ok if statuses[c] != _UNKNOWN]
     shared = {c for c, member in members.items() if member.is_shared}
@@ -95,9 +94,7 @@ def take_columns(
         and shared.issuperset(wrong)
         and not (row.not_measured and _away(row).isdisjoint(shared))
     )
-    row.known = any(c in waived_checks for c in wrong) and all(
-        c in waived_checks or c in shared for c in wrong
-    )
+    row.known = not waived_checks.isdisjoint(wrong) and (waived_checks | shared).issuperset(wrong)
     row.trouble_at = max(
         (
             member.since
