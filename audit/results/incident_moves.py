@@ -198,9 +198,9 @@ class Moves:
     def _lost_upstream(self, places: Collection[Place]) -> Cause | None:
         """The cause of these silent name servers, where it is our resolver or our line."""
         rows = [join.row for join in self._joins if join.place in places]
+        if lost_upstream.taken_in(self._ids.get(RESOLVER[:2])):  # and none of the others is read
+            return lost_upstream.Silent({}, {row.silent_servers for row in rows}).cause
         silent = lost_upstream.found(rows, self.now)
-        if silent is None and lost_upstream.taken_in(self._ids.get(RESOLVER[:2])):
-            silent = lost_upstream.Silent({}, {row.silent_servers for row in rows})
         return silent.cause if silent else None
 
     def _open_missing(self) -> None:

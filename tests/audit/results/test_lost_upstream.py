@@ -3,6 +3,8 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -189,6 +191,23 @@ def test_one_that_comes_later_is_taken_in_while_it_lasts():
     fall_silent(pairs[-1:])
     sweep(timezone.now())
     assert incidents() == [("resolver", "resolver", MANY + 2)]
+
+
+def test_whoever_joins_it_costs_the_same_however_many_there_are():
+    """Ten thousand fall silent in lots: none reads again what all others say."""
+    pairs = fleet([own(n) for n in range(MANY + 1)])
+    fall_silent(pairs)
+    sweep(timezone.now())
+    assert incidents() == [("resolver", "resolver", len(pairs))]
+    asked = []
+    for n in range(MANY + 1, MANY + 9):
+        later = (settled(f"later{n}.pt"), own(n))
+        with CaptureQueriesContext(connection) as seen:
+            fall_silent([later])
+        said = [q["sql"] for q in seen.captured_queries]
+        assert not [sql for sql in said if "LIMIT 5000" in sql]
+        asked.append(len([sql for sql in said if "SAVEPOINT" not in sql]))
+    assert set(asked) == {asked[0]} and incidents() == [("resolver", "resolver", len(pairs) + 8)]
 
 
 def test_what_was_dead_before_stays_a_cause_of_its_own():
