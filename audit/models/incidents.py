@@ -92,6 +92,8 @@ class Incident(models.Model):
     held = models.BooleanField(default=False, editable=False)
     # of one domain: what it belongs to once several share it, as `kind:key`
     shared = models.CharField(max_length=320, blank=True, default="", editable=False)
+    # of one that is no tenant's own: the ids of those that it has been found at
+    reached = models.JSONField(default=list, blank=True, editable=False)
     merged_into = models.ForeignKey(  # closed for that, and not cured
         "self", models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("part of")
     )

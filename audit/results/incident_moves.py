@@ -33,7 +33,6 @@ _COUNT = (
     " ELSE domains_most END"
     " WHERE id = %s AND closed_at IS NULL"
 )
-_OF_SEVERAL = "UPDATE audit_incidents SET tenant_id = NULL WHERE id = %s"
 _EMPTY = (
     "SELECT id FROM audit_incidents"
     " WHERE closed_at IS NULL AND NOT held AND domains_now = 0 AND id IN ({})"
@@ -261,13 +260,16 @@ class Moves:
                 raise IncidentClosed(f"incident {pk} was closed meanwhile")
         if not tenants or pk not in self._tenants:
             return
-        if (of := self._tenants[pk]) is not None and tenants - {of}:
-            cursor.execute(_OF_SEVERAL, [pk])
+        rows = Incident.objects.filter(pk=pk)
+        if (of := self._tenants[pk]) is not None:
+            reached = {of}
+        elif more > 0:  # not by its members, who may be thousands
+            reached = set(rows.values_list("reached", flat=True).get())
+        else:
+            return
+        if tenants - reached:
+            rows.update(tenant=None, reached=sorted(reached | tenants))
             self._changed.add(pk)
-        elif of is None and more > 0:
-            there = AuditDomain.objects.filter(incident_members__incident=pk, tenant__in=tenants)
-            if len(set(there.order_by().values_list("tenant").distinct())) < len(tenants):
-                self._changed.add(pk)
 
 
 def _are_several(place: Place, domains: Collection[int]) -> bool:
@@ -288,6 +290,7 @@ def open_of(
         kind=place.kind,
         key=place.key,
         tenant_id=None if several else next(iter(tenants)),
+        reached=sorted(tenants) if several else [],
         subject=place.subject,
         opened_at=since,
         confirmed_at=now,
