@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from audit.models import AuditCheck, AuditDomain, Seen
+from audit.models import AuditCheck, AuditDomain, Seen, Tenant
 from audit.results.translate import translate
 from collectors.base import Status
 from collectors.names import DomainError, normalize_domain, to_unicode
@@ -153,8 +153,21 @@ def _by_finding(pasted: Pasted) -> Search:
 
 
 def _by_address(pasted: Pasted) -> Search:
+    """Domains that lead there; where none does, those of the server whose own address it is."""
+    address = pasted.value
+    if not Seen.objects.filter(kind=Seen.Kind.ADDRESS, value=address).exists():
+        servers = Tenant.objects.values_list("pk", "name", "sending_ips", "webmail_addresses")
+        own = {
+            pk: name
+            for pk, name, *lists in servers.order_by("name")
+            if any(address == _address(one) for addresses in lists for one in addresses)
+        }
+        if own:
+            words = _("Shown: domains of {server}, which has the address {address}.")
+            shown = {"server": ", ".join(own.values()), "address": address}
+            return Search(Q(tenant__in=list(own)), _say(words, **shown))
     words = _("Shown: domains whose mail or webmail leads to {address}.")
-    return Search(_seen(Seen.Kind.ADDRESS, pasted.value), _say(words, address=pasted.value))
+    return Search(_seen(Seen.Kind.ADDRESS, address), _say(words, address=address))
 
 
 def _by_name(pasted: Pasted) -> Search:
