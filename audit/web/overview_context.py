@@ -12,11 +12,11 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-from audit.models import AuditDomain, ReportLink, Tenant, WorkerHeartbeat
+from audit.models import AuditDomain, Incident, ReportLink, Tenant, WorkerHeartbeat
 from audit.models.domains import AuditDomainQuerySet, DomainStatus
 from audit.reading import trend
 from audit.reading.filters import FILTERS, NEW, ONBOARDING, Filters, select
-from audit.reading.incidents import open_shared
+from audit.reading.incidents import ShownIncident, open_shared
 from audit.reading.overview import overview
 from audit.reading.paging import CursorError
 from audit.reading.reason import sentence, short_name
@@ -177,15 +177,18 @@ def _incidents(place: Place) -> dict[str, Any]:
             **incident,
             "domains_url": reverse("overview")
             + query_of(Filters(incident=incident["id"]), place.limit, view=place.view),
-            "tenant_url": _tenant_url(incident["tenant_id"]),
+            "tenant_url": _card_url(incident),
         }
         for incident in found
     ]
     return {"incidents": shown, "open_incidents": total, "more_incidents": total - len(shown)}
 
 
-def _tenant_url(tenant: int | None) -> str:
-    """The page of a tenant, where its server card is."""
+def _card_url(incident: ShownIncident) -> str:
+    """The page of a tenant, where its server card is; '' where no card can say more."""
+    tenant = incident["tenant_id"]
+    if incident["kind"] == Incident.Kind.NAME_SERVER:
+        return ""
     try:
         return reverse("tenant", args=[tenant]) if tenant else ""
     except NoReverseMatch:

@@ -86,6 +86,18 @@ def test_there_is_no_page_of_one_that_is_not_there(viewer):
         assert viewer.get(f"/incidents/{pk}/").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "kind, led", [("server", True), ("portal", True), ("address", True), ("name_server", False)]
+)
+def test_the_strip_leads_to_the_server_card_where_that_may_say_more(viewer, kind, led):
+    tenant = make.make_tenant("VM112")
+    row = make_incident(kind=kind, tenant=tenant, subject="ns1.dns.pt", domains_now=3)
+    make.make_domain("cliente.pt", tenant)
+    html = viewer.get("/").content.decode()
+    strip = html[html.index(f'id="incident-{row.pk}"') :]
+    assert (f'href="/tenants/{tenant.pk}/"' in strip[: strip.index("</li>")]) == led
+
+
 def test_strangers_see_none(client):
     incident = make_incident()
     for path in ("/incidents/", f"/incidents/{incident.pk}/"):
