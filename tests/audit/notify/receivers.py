@@ -67,7 +67,7 @@ class MailServer:
         say("220 loopback ESMTP")
         to: list[str] = []
         while line := handler.rfile.readline():
-            verb, _, rest = line.decode().strip().partition(" ")
+            verb, _, rest = line.decode(errors="replace").strip().partition(" ")
             verb = verb.upper()
             if verb in self.answers:
                 reply = self.answers[verb]
