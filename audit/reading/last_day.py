@@ -126,7 +126,7 @@ def server_changes(*, since: datetime, tenant: int | None = None) -> list[Server
 def incidents(*, since: datetime, tenant: int | None = None) -> list[Incident]:
     """Those that opened or closed since then, also those that a `tenant` shares with others, each
     with its `words`, the newest event first; bounded."""
-    rows = listed("all", tenant=tenant)
+    rows = listed("all", tenant=tenant).filter(merged_into=None)
     opened = rows.filter(opened_at__gte=since).order_by("-opened_at", "-id")[:INCIDENTS]
     closed = rows.filter(closed_at__gte=since).order_by("-closed_at")[:INCIDENTS]
     found = {incident.pk: incident for incident in [*opened, *closed]}

@@ -28,7 +28,7 @@ SECRETS = {
     "REDIS_URL": ("redis://:redis-'pass\\word@127.0.0.1:1/0", ["redis-'pass\\word"]),
     "OTHER_URL": ("unix:///run/redis?db=1&password=in-a%40query", ["in-a%40query", "in-a@query"]),
     "EMAIL_HOST_PASSWORD": ("mail pass word", ["mail pass word"]),
-    "EMAIL_URL": ("smtp://u:mail-pässword@127.0.0.1:1", ["mail-pässword"]),
+    "EMAIL_URL": ("smtp://u:mail-passw0rd@127.0.0.1:1", ["mail-passw0rd"]),
     "SENTRY_DSN": ("https://dsn-public-key@127.0.0.1/1", ["dsn-public-key"]),
     "AWS_SECRET_ACCESS_KEY": ("aws-secret/with+signs=", ["aws-secret/with+signs="]),
     "PGPASSWORD": ("pgpassword-of-libpq", ["pgpassword-of-libpq"]),

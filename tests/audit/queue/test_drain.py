@@ -448,11 +448,17 @@ def test_pruning_takes_what_is_older_than_the_retention_and_no_present_state(ten
     (domain,) = make(tenant, "d1.test")
     drain_due(seconds=100)
     old = timezone.now() - timedelta(days=400)
+    first = domain.transitions.get(check_id="dns_mx")
+    domain.transitions.create(
+        check_id="dns_mx", from_status=first.to_status, to_status="ok", at=old, tenant=tenant
+    )
     domain.transitions.update(at=old)
+    kept = set(domain.transitions.exclude(pk=first.pk))  # they say since when it is as it is
     AuditRun.objects.update(created_at=old, finished_at=old)
     AuditCheck.objects.update(checked_at=old)
     counts = tasks.prune()
-    assert counts["transitions"] >= 1 and counts["runs"] == 1
+    assert counts["transitions"] == 1 and counts["runs"] == 1
+    assert set(domain.transitions.all()) == kept
     assert AuditCheck.objects.count() == 8
 
 

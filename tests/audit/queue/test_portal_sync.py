@@ -13,6 +13,7 @@ from audit.models import AuditDomain, PortalDomain, PortalSync, Tenant
 from audit.models.domains import free_to_claim
 from audit.queue import portal_sync
 from audit.queue.process import own_process
+from audit.results.trail import Actor
 from tests.audit import factories as make
 from tests.collectors.portal_server import TOKEN, PortalServer
 
@@ -274,7 +275,7 @@ def test_the_tick_rings_for_what_is_due_once_an_hour(portal, bells):
 def test_the_button_of_the_server_card_compares_at_once(portal, bells):
     tenant = tenant_of(portal, "b.test")
     compare()
-    tasks.request_server_test(tenant)
+    tasks.request_server_test(tenant, who=Actor.command("root"))
     assert bells == ["drain", "compare_portals"]
     assert portal_sync.compare_due(own_process()) == 1
 

@@ -11,6 +11,7 @@ from audit.models import AuditDomain, ServerCard, ServerCheck, Tenant, server_of
 from audit.queue import drain
 from audit.queue.process import own_process
 from audit.queue.server_cards import judge_now, rows_to_ask
+from audit.results.trail import Actor
 from collectors.server.card import CARD
 from collectors.server.subject import Row
 from tests.audit import factories as make
@@ -66,7 +67,7 @@ def test_a_person_who_asks_is_served_by_a_drain_that_is_busy(tenant, monkeypatch
 
     def asks(self):
         if self._lot and not bells:
-            tasks.request_server_test(tenant)
+            tasks.request_server_test(tenant, who=Actor.command("root"))
         save_lot(self)
 
     monkeypatch.setattr(drain._Drain, "_save_lot", asks)
@@ -157,6 +158,13 @@ def test_a_judgement_for_a_form_keeps_nothing(tenant):
 
 
 def test_old_transitions_go_with_the_others(tenant):
+    """But for the last of each row, which says since when it is what it is."""
     drain_due()
+    first = tenant.server_transitions.get(check_id="server_mx")
+    last = tenant.server_transitions.create(
+        check_id="server_mx", from_status=first.to_status, to_status="fail", at=timezone.now()
+    )
     tenant.server_transitions.update(at=timezone.now() - timedelta(days=400))
-    assert tasks.prune()["server_transitions"] == 2
+    kept = set(tenant.server_transitions.exclude(pk=first.pk))
+    assert tasks.prune()["server_transitions"] == 1
+    assert set(tenant.server_transitions.all()) == kept and last in kept
