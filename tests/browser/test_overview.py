@@ -76,7 +76,12 @@ def test_it_filters_in_place_and_goes_back(new_page, fleet):
     page.go_back()
     expect(page.locator("[data-card]")).to_have_count(1)
     expect(page.locator("#f-check")).to_have_value("dns_dmarc")
-    page.click("#count-critical")
+    page.click("#count-critical")  # a number leads to as many as it says: to no check alone
+    expect(page.locator("[data-card]")).to_have_count(1)
+    expect(page).to_have_url("/?status=critical")
+    assert names(page) == ["bad.pt"]
+    expect(page.locator("#f-check")).to_have_value("")
+    page.select_option("#f-check", "dns_dmarc")
     expect(page.locator(".empty")).to_be_visible()
     page.get_by_role("link", name="Show all domains").click()
     expect(page.locator("[data-card]")).to_have_count(3)
