@@ -40,7 +40,7 @@ class Changes:
         for row, was, counted in self._was:
             names, now = others, _state(row)
             if now != was:
-                changed = (name for name, a, b in zip(STATE, was, now, strict=True) if a != b)
+                changed = [name for name, a, b in zip(STATE, was, now, strict=True) if a != b]
                 names = (*others, *changed)
                 if row.enabled and (counts := _counted(row)) != counted:
                     moves[row.tenant_id, counted, counts] += 1

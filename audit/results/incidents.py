@@ -51,8 +51,9 @@ class Seen:
     @property
     def may_be_waived(self) -> bool:
         """Something of it is wrong, or was."""
-        statuses = (*self.before.values(), *self.statuses.values())
-        return bool(self.changes) or not _WRONG.isdisjoint(statuses)
+        return bool(self.changes) or not (
+            _WRONG.isdisjoint(self.statuses.values()) and _WRONG.isdisjoint(self.before.values())
+        )
 
     @property
     def needed(self) -> int:
@@ -113,8 +114,7 @@ def follow(lot: Sequence[Seen], now: datetime) -> Moved:
             _follow_change(seen, change, moves)
     moves.make({seen.domain_id: seen.row for seen in touched})
     _take_columns(touched, moves.members, now)
-    for seen in touched:
-        _bring_forward(seen, now)
+    _bring_forward([seen.row for seen in touched], now)
     return moves.moved
 
 
@@ -266,15 +266,15 @@ def _take_columns(touched: Sequence[Seen], members: dict[int, Members], now: dat
         triage.mark_known(of, waived_checks)
 
 
-def _bring_forward(seen: Seen, now: datetime) -> None:
+def _bring_forward(rows: Sequence[AuditDomain], now: datetime) -> None:
     """What waits for a second audit is looked at again soon: the first of those that change at the
     same time; the others are in their turn."""
-    row = seen.row
     soon = now + timedelta(seconds=SOON_SECONDS)
-    if row.requested_at or row.next_audit_at <= soon or not looks_again(row, now):
-        return
-    if _pace.takes(settings.AUDIT_CONCURRENCY):
-        row.next_audit_at = soon
+    for row in rows:
+        if not row.unconfirmed or row.requested_at or row.next_audit_at <= soon:
+            continue
+        if looks_again(row, now) and _pace.takes(settings.AUDIT_CONCURRENCY):
+            row.next_audit_at = soon
 
 
 def looks_again(row: AuditDomain, now: datetime) -> bool:
