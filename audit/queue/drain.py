@@ -22,7 +22,7 @@ from audit.results.server_card import record_card
 
 log = logging.getLogger(__name__)
 LOT = 8  # domains that are claimed in one transaction
-SAVED = 32  # at most, in one: what a statement and a commit cost is shared by as many
+SAVED = 32  # domains that are saved in one transaction, at most: they share what it costs
 LOT_SECONDS = 0.25  # that a free place waits for others, and a result to be saved
 RACES = 10  # claims that others win, before a drain ends
 MANY = 50  # audits, after which there is memory to be given back

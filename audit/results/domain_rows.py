@@ -49,11 +49,11 @@ class Changes:
         for names, rows in groups.items():
             update(rows, names)
         moved: dict[int, Counter[str]] = {}
-        for (tenant_id, counted, counts), rows_alike in moves.items():
+        for (tenant_id, before, after), alike in moves.items():
             numbers = moved.setdefault(tenant_id, Counter())
-            for sign, those in ((-rows_alike, counted), (rows_alike, counts)):
-                for name in numbers_of(*those):
-                    numbers[name] += sign
+            for more, columns in ((-alike, before), (alike, after)):
+                for name in numbers_of(*columns):
+                    numbers[name] += more
         return moved
 
 
