@@ -11,7 +11,8 @@ from enum import StrEnum
 from ipaddress import ip_address
 from urllib.parse import unquote
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import BigIntegerField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
+from django.db.models.lookups import In
 from django.utils.translation import gettext as _
 
 from audit.models import AuditCheck, AuditDomain, Seen, Tenant
@@ -165,9 +166,23 @@ def _by_address(pasted: Pasted) -> Search:
         if own:
             words = _("Shown: domains of {server}, which has the address {address}.")
             shown = {"server": ", ".join(own.values()), "address": address}
-            return Search(Q(tenant__in=list(own)), _say(words, **shown))
+            return Search(_of_servers(list(own)), _say(words, **shown))
     words = _("Shown: domains whose mail or webmail leads to {address}.")
     return Search(_seen(Seen.Kind.ADDRESS, address), _say(words, address=address))
+
+
+def _of_servers(servers: list[int]) -> Q:
+    """The condition that a domain is of one of these. Few are looked up; of many, the first in any
+    order come soon: of one server by its indexes, of several by those of all domains."""
+    domains = AuditDomain.objects.filter(tenant__in=servers).order_by()
+    few = list(domains.values_list("pk", flat=True)[: FEW + 1])
+    if len(few) <= FEW:
+        return Q(pk__in=few)
+    if len(servers) == 1:
+        return Q(tenant_id=servers[0])
+    # +0: not to be looked up by, or all that are of these would be sorted
+    tenant = ExpressionWrapper(F("tenant_id") + 0, output_field=BigIntegerField())
+    return Q(In(tenant, servers))
 
 
 def _by_name(pasted: Pasted) -> Search:

@@ -182,9 +182,11 @@ def test_it_shows_what_was_meant_and_says_so(fleet, text, names, words):
     assert understand(text).words == words
 
 
+@pytest.mark.parametrize("few", [500, 0])
 @pytest.mark.parametrize("field", ["sending_ips", "webmail_addresses"])
-def test_an_address_that_only_a_server_has_means_its_domains(fleet, field):
-    make.make_domain("elsewhere.pt", make.make_tenant(name="VM113"))
+def test_an_address_that_only_a_server_has_means_its_domains(fleet, field, few, monkeypatch):
+    monkeypatch.setattr(search, "FEW", few)
+    other = make.make_domain("elsewhere.pt", make.make_tenant(name="VM113")).tenant
     server = fleet["cliente.pt"].tenant
     setattr(server, field, ["203.0.113.25", "203.0.113.80", "2001:DB8:0::80"])
     server.save()
@@ -193,6 +195,9 @@ def test_an_address_that_only_a_server_has_means_its_domains(fleet, field):
         assert understand(text).words.startswith(f"Shown: domains of {server.name}, which has the")
     assert found("203.0.113.25") == ["cliente.pt", "outro.pt"]  # their mail leads there
     assert found("203.0.113.99") == []
+    setattr(other, field, ["203.0.113.80"])
+    other.save()
+    assert set(found("203.0.113.80")) == {*fleet, "elsewhere.pt"}
 
 
 def test_of_two_names_that_fit_the_longer_one_is_meant(fleet):
