@@ -74,6 +74,7 @@ class Installation:
             "AUDIT_ALLOWED_NETWORKS": "127.0.0.0/8",
             "AUDIT_CHECK_TIMEOUT_SEC": "3",
             "AUDIT_CONCURRENCY": "4",
+            "AUDIT_INTERVAL_SEC": "86400",  # however slow the machine is, each is due once
             **env,
         }
         if database_url:
