@@ -1,10 +1,12 @@
 """Whether our own resolver works: it is asked for names that must work, before anybody is blamed.
 
 SERVFAIL, REFUSED and silence for these are the resolver's, and so are those for any other name
-while that lasts. An answer for one of them, also that there is no such name, clears it.
+while that lasts. An answer for one of them, also that there is no such name, clears it; but for one
+that the resolver cannot have asked for before: what it remembers it answers without the internet.
 """
 
 import asyncio
+import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
@@ -79,21 +81,41 @@ class ResolverHealth:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _look(self) -> None:
-        names = self.names or [ROOT]
-        codes = await asyncio.gather(*(self._ask(name) for name in names))
+        known, new = self.names or [ROOT], [*list(self._expected)[-1:], *self._probe]
+        codes = await asyncio.gather(*map(self._ask, (*known, *map(_nobodys, new))))
         self._told_at = time.monotonic()
-        self.silent = all(code in _SILENCE for code in codes)
-        telling = [(name, code) for name, code in zip(names, codes, strict=True) if code != NO_ROOT]
-        works = not telling or not all(code for _name, code in telling)
-        self.down = None if works else _sentence(telling)
+        told = list(zip(known, codes, strict=False))
+        unreached = list(zip(new, codes[len(known) :], strict=True))
+        self.silent = all(code in _SILENCE for _name, code in told)
+        telling = [(name, code) for name, code in told if code != NO_ROOT]
+        if telling and all(code for _name, code in telling):
+            self.down = _sentence(telling)
+        elif unreached and all(code for _name, code in unreached):
+            self.down = _(
+                "Our DNS resolver answers only what it remembers, so nothing can be said of what "
+                "is in DNS. It was asked for new names below these: {answers}.",
+                answers=_answers(unreached),
+            )
+        else:
+            self.down = None
+
+
+def _nobodys(name: str) -> str:
+    """A name below this one that nobody has: that there is none is known only where it was asked
+    for, and to no cache."""
+    label = f"x{secrets.token_hex(8)}"
+    return f"{label}.{label if name == ROOT else name}"
+
+
+def _answers(failed: list[tuple[str, str]]) -> str:
+    return ", ".join(f"{name} ({code.removeprefix('dns_').upper()})" for name, code in failed)
 
 
 def _sentence(failed: list[tuple[str, str]]) -> Text:
-    answers = (f"{name} ({code.removeprefix('dns_').upper()})" for name, code in failed)
     return _(
         "Our DNS resolver does not work, so nothing can be said of what is in DNS. "
         "It was asked for names that must work: {answers}.",
-        answers=", ".join(answers),
+        answers=_answers(failed),
     )
 
 

@@ -92,6 +92,56 @@ def test_where_all_names_fail_none_is_blamed(action):
         assert len(server.queries) < 10
 
 
+REMEMBERED = ("probe.test", "mx1.host.test", "known.test")
+
+
+@FAILURES
+def test_a_resolver_that_answers_only_what_it_remembers_does_not_work(action):
+    """It has lost its way to the internet: what must work is in its cache, all else fails."""
+
+    async def act(client, server):
+        client.health.expect(["mx1.host.test"])
+        codes = [await code_of(client, name) for name in ("kunde.test", "known.test")]
+        said = client.health.down
+        server.zone.rules.clear()
+        return *codes, said, await client.works()
+
+    rules = [{"name": name} for name in REMEMBERED] + [{"action": action}]
+    zone = {name: {"A": ["192.0.2.1"]} for name in REMEMBERED}
+    code, known, said, works = with_client(rules, act, zone=zone)[0]
+    assert (code, known, works) == ("resolver_down", "NOERROR", True)
+    word = action.replace("drop", "timeout").upper()
+    assert f"new names below these: mx1.host.test ({word}), probe.test ({word})." in said
+
+
+@FAILURES
+@pytest.mark.parametrize("answering", ["host.test", "probe.test"])
+def test_one_new_name_that_is_answered_clears_it(action, answering):
+    """Also that there is none; below a tenant's own name its own name servers may fail."""
+    rules = [{"name": name} for name in REMEMBERED]
+    rules += [{"name": f"*.{answering}"}, {"action": action}]
+
+    async def act(client, _server):
+        client.health.expect(["mx1.host.test"])
+        return await code_of(client)
+
+    zone = {name: {"A": ["192.0.2.1"]} for name in REMEMBERED}
+    code = with_client(rules, act, zone=zone)[0]
+    assert code.removeprefix("dns_") == action.replace("drop", "timeout")
+
+
+def test_it_is_never_asked_twice_for_a_name_that_nobody_has():
+    async def act(client, _server):
+        for _n in range(5):
+            await client.works(["mx1.host.test"])
+
+    _none, server = with_client([], act, probe=("probe.test", "."))
+    asked = [q["name"] for q in server.queries]
+    known = {"mx1.host.test.", "probe.test.", "."}
+    new = [name for name in asked if name not in known]
+    assert len(new) == len(set(new)) == 15 and len(asked) == 30
+
+
 def test_a_resolver_that_comes_back_is_used_again(monkeypatch):
     monkeypatch.setattr("collectors.net.resolver_health.DOWN_SECONDS", 0)
 
