@@ -42,6 +42,8 @@ async def check_webmail(target: Target, session: CheckSession) -> Outcome:
         for request in made.requests:
             session.record_request(request)
     findings += visits_findings(start.host, visits)
+    if place.found.fault:  # an error is not an absence: what else the name leads to was not seen
+        findings.append(place.found.fault.finding())
     if len(place.visited) > MAX_DIALLED:
         evidence["not_visited"] = sorted(set(place.visited) - {made.address for made in visits})
     return _outcome(visits, findings, evidence)

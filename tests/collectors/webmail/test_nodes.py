@@ -171,3 +171,21 @@ def test_what_not_every_address_says_names_the_one_that_does(order, pages, named
             where = found.setdefault(finding.code, [])
             where += [address for address in (ONE, TWO) if address in says]
     assert found == named
+
+
+@pytest.mark.parametrize("family", ["A", "AAAA"])
+@pytest.mark.parametrize("action", ["servfail", "refused", "drop"])
+@pytest.mark.parametrize("path", ["/", "/status/500"])
+def test_addresses_that_could_not_be_looked_up_are_not_taken_for_none(action, family, path):
+    """An error is not an absence: at those the webmail may be broken."""
+    other = {"A": "AAAA", "AAAA": "A"}[family]
+    address = {"A": "127.0.0.1", "AAAA": "::1"}[other]
+    with Hostile(certificates(), host=address) as server:
+        rules = [{"name": "good.test", "type": family, "action": action}]
+        names = {"good.test": {other: [address]}}
+        code = {"drop": "dns_timeout"}.get(action, f"dns_{action}")
+        seen = visit(
+            server, path, names=names, rules=rules, allowed_networks=LOOPBACK, seconds=4.0
+        )
+    status, codes = {"/": ("unknown", []), "/status/500": ("fail", ["webmail_status"])}[path]
+    assert verdict(seen) == (status, [*codes, code])
