@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.signals import pre_delete
 from django.utils import timezone
 from django.utils.translation import gettext_noop
@@ -205,13 +205,16 @@ def _ended_unsaid() -> None:
 
 
 def switched_off(channel: NotificationChannel, why: str) -> None:
-    """Switch a channel off, which its receiver asked for, and have the other channels say so."""
+    """Switch a channel off, which its receiver asked for, and have those of the other channels say
+    so that hear of the same tenants: it is no other's business."""
     now = timezone.now()
     with transaction.atomic():
         enabled = NotificationChannel.objects.filter(pk=channel.pk, enabled=True)
         if not enabled.update(enabled=False, off_at=now, off_why=why[:300]):
             return  # another try said so before, or a person
         others = NotificationChannel.objects.filter(enabled=True).exclude(pk=channel.pk)
+        if tenants := list(channel.tenants.values_list("pk", flat=True)):
+            others = others.filter(Q(tenants=None) | Q(tenants__in=tenants)).distinct()
         Notification.objects.bulk_create(
             Notification(
                 channel=other,

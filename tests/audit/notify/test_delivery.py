@@ -211,6 +211,28 @@ def test_410_switches_the_channel_off_and_the_others_say_so(clock, hooks, mails,
 
 
 @pytest.mark.django_db
+def test_that_a_channel_is_switched_off_is_said_where_its_tenants_are_heard_of():
+    one, two, three = (make_tenant(f"VM{n}") for n in (1, 2, 3))
+    of = {"all": [], "one": [one], "both": [one, two], "other": [three]}
+    channels = {name: make_channel(name=name) for name in of}
+    for name, tenants in of.items():
+        channels[name].tenants.set(tenants)
+
+    def told(name):
+        Notification.objects.all().delete()
+        outbox.switched_off(channels[name], "410")
+        NotificationChannel.objects.update(enabled=True)
+        return sorted(Notification.objects.values_list("channel__name", flat=True))
+
+    assert {name: told(name) for name in of} == {
+        "all": ["both", "one", "other"],
+        "one": ["all", "both"],
+        "both": ["all", "one"],
+        "other": ["all"],
+    }
+
+
+@pytest.mark.django_db
 def test_nothing_of_a_channel_that_is_switched_off_stays_waiting(clock, hooks):
     channel = make_channel(url=hooks.url)
     open_incident(make_domain())
