@@ -18,16 +18,18 @@ def listed(state: str = "open", *, tenant: int | None = None) -> QuerySet[Incide
     )
     if state != "all":
         rows = rows.filter(closed_at__isnull=state == "open")
-    return rows if tenant is None else rows.filter(_touches(tenant))
+    return rows if tenant is None else rows.filter(touches(tenant))
 
 
 def touches_now(tenant: int) -> Q:
     """The condition of open incidents that this tenant is touched by at this moment: its own, what
     it shares with others, and our resolver, which is everybody's."""
-    return _touches(tenant, left_at=None) | Q(kind=Incident.Kind.RESOLVER)
+    return touches(tenant, left_at=None) | Q(kind=Incident.Kind.RESOLVER)
 
 
-def _touches(tenant: int, **members: object) -> Q:
+def touches(tenant: int, **members: object) -> Q:
+    """The condition of incidents that touch this tenant: its own, and those of several that its
+    domains are or were part of; `members`: what is asked of these."""
     of = IncidentDomain.objects.filter(incident=OuterRef("pk"), domain__tenant=tenant, **members)
     return Q(tenant=tenant) | Q(Exists(of), tenant=None)
 

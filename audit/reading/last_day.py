@@ -11,13 +11,13 @@ from django.utils import timezone
 
 from audit.models import CheckTransition, Incident, ServerTransition, Tenant
 from audit.reading import changes
-from audit.reading.incident_list import listed
+from audit.reading.incident_list import listed, touches
 from audit.reading.incidents import cause_in_words, domains_of
 from audit.reading.paging import turn
+from audit.reading.server_card import row_title
 from audit.results.translate import translate
 from collectors.base import Owner, Status
 from collectors.registry import CHECKS
-from collectors.server.card import CARD
 
 DAYS = (1, 7)  # what the page shows
 HEALTH_DAYS = 30
@@ -116,10 +116,8 @@ def server_changes(*, since: datetime, tenant: int | None = None) -> list[Server
         rows = rows.filter(tenant=tenant)
     found = list(rows.select_related("tenant").order_by(*ORDER)[:SERVERS])
     for change in found:
-        row = CARD.get(change.check_id)
-        title = translate(row.title) if row else change.check_id
         sentence = translate(change.message_source, change.message)
-        vars(change).update(title=title, sentence=sentence)
+        vars(change).update(title=row_title(change.check_id), sentence=sentence)
     return found
 
 
@@ -138,10 +136,10 @@ def incidents(*, since: datetime, tenant: int | None = None) -> list[Incident]:
 
 def _incidents(tenant: int | None) -> QuerySet[Incident]:
     """Without those that go on as part of another: nothing was mended when they closed, and the
-    other began when they did."""
+    other began when they did. `tenant`: all that are listed of it."""
     rows = Incident.objects.filter(merged_into=None)
     rows = rows.defer("tenant__portal_token", "tenant__webhook_secret")
-    return rows if tenant is None else rows.filter(tenant=tenant)
+    return rows if tenant is None else rows.filter(touches(tenant))
 
 
 def cures(*, since: datetime, tenant: int | None = None) -> list[Cure]:

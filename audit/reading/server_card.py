@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from django.utils.text import capfirst
+
 from audit.models import ServerCard, ServerCheck, Tenant, server_of
 from audit.reading.scorecard import empty_check, judged_check, stored_check
 from audit.results.shapes import ServerState, ShownCheck, ShownRow
@@ -44,11 +46,18 @@ def of_results(results: Mapping[str, CheckResult], server: Server) -> list[Shown
     return rows
 
 
+def row_title(check_id: str) -> str:
+    """What a row is called at its head; within a sentence it may begin in lower case."""
+    row = CARD.get(check_id)
+    return capfirst(translate(row.title)) if row else check_id
+
+
 def _shown(check_id: str, check: ShownCheck, server: Server) -> ShownRow:
+    title = row_title(check_id)
     if why := CARD[check_id].off(server):
-        said = translate(why)
-        return {**empty_check(CARD[check_id]), "status": OFF, "message": said, "off": said}
-    return {**check, "off": ""}
+        said, row = translate(why), empty_check(CARD[check_id])
+        return {**row, "title": title, "status": OFF, "message": said, "off": said}
+    return {**check, "title": title, "off": ""}
 
 
 def worst(statuses: Iterable[str]) -> str:

@@ -6,7 +6,6 @@ from django.db.models import F
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -62,7 +61,7 @@ def _listed(
         "card": getattr(tenant, "server_card", None),
         "rows": [
             {
-                "title": capfirst(translate(CARD[row.check_id].title)),
+                "title": server_card.row_title(row.check_id),
                 "status": row.status,
                 "message": translate(row.message_source, row.message),
                 "since": row.since,
@@ -219,15 +218,13 @@ def _rows(row: Tenant, state: ServerState) -> tuple[list[dict[str, Any]], list[S
         found = findings[check["check_id"]]
         url = reverse("tenant-evidence", args=[row.pk, check["check_id"]])
         needed = not (found and found[0]["message"] == check["message"])
-        title = capfirst(check["title"])
-        more = {"findings": found, "evidence_url": url, "summary_needed": needed, "title": title}
+        more = {"findings": found, "evidence_url": url, "summary_needed": needed}
         shown.append({**check, **more})
     return shown, [c for c in every if c["off"]]
 
 
 def _transition(transition: ServerTransition) -> ServerTransition:
-    entry = CARD.get(transition.check_id)
-    title = translate(entry.title) if entry else transition.check_id
+    title = server_card.row_title(transition.check_id)
     sentence = translate(transition.message_source, transition.message)
     vars(transition).update(title=title, sentence=sentence)
     return transition

@@ -1,7 +1,7 @@
 """The server card as data: stored rows, rows that are off, rows that were just judged."""
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from audit.models import ServerCard, server_of
 from audit.reading import server_card
@@ -54,3 +54,18 @@ def test_what_was_just_judged_is_shown_without_being_kept(tenant):
     of = {row["check_id"]: row["status"] for row in rows}
     assert of["server_mx"] == "fail" and of["server_spf"] == "off"
     assert "server_ptr" not in of
+
+
+def test_a_row_is_headed_with_a_capital_in_every_language(tenant):
+    results = judged(tenant, server_spf="fail")
+    for language in ("pt", "pt-br"):
+        with translation.override(language):
+            off = server_card.of_tenant(tenant)["checks"]  # no include is set
+            tenant.spf_include = "_spf.host.test"
+            on = server_card.of_tenant(tenant)["checks"]
+            now = server_card.of_results(results, server_of(tenant))
+            tenant.spf_include = ""
+            for rows in (off, on, now):
+                assert "Include do SPF" in [row["title"] for row in rows], language
+            assert all(row["title"][0].isupper() for row in [*off, *on])
+    assert server_card.row_title("server_gone") == "server_gone"

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from audit.models import CheckTransition, Incident, ServerTransition
+from audit.models import CheckTransition, Incident, IncidentDomain, ServerTransition
 from audit.reading import last_day
 from tests.audit import factories as make
 from tests.audit.test_query_plans import plans_of, sorts, whole_tables
@@ -150,6 +150,22 @@ def test_what_goes_on_in_another_incident_was_not_mended(viewer, fleet):
     context = viewer.get(URL).context
     assert context["cures"] == [] and context["incidents"] == [shared]
     assert [number for _day, number in last_day.open_by_day()][-1] == 1
+
+
+def test_of_a_tenant_what_it_shares_counts_as_it_is_listed(viewer, fleet):
+    shared = [incident(opened=5 * HOUR, kind="address", closed=end) for end in (None, HOUR)]
+    for row in shared:
+        for domain in (fleet[0], fleet[9]):
+            IncidentDomain.objects.create(
+                incident=row, domain=domain, since=row.opened_at, left_at=row.closed_at
+            )
+    strange = make.make_tenant("VM9")
+    found = {}
+    for tenant in (fleet[0].tenant, fleet[9].tenant, strange):
+        context = viewer.get(URL, {"tenant": tenant.pk}).context
+        found[tenant.name] = len(context["incidents"]), context["health"].get("now")
+        assert [c["n"] for c in context["cures"]] == ([] if tenant == strange else [1])
+    assert found == {"VM112": (2, 1), "X": (2, 1), "VM9": (0, None)}
 
 
 def test_while_there_are_no_incidents_changes_tell_the_time_to_fix(viewer, fleet):
