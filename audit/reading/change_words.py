@@ -45,22 +45,23 @@ class Said:
         if tuple(pair) in ((False, True), (True, False)):
             self.say(on if pair[1] else off)
 
-    def exchanged(self, pair: Pair, *, added: str, removed: str) -> None:
+    def exchanged(self, pair: Pair, *, added: str, removed: str, **values: object) -> None:
         """What a list has more, and what it has less, in its order."""
         more, less = difference(*pair)
         if more:
-            self.say(added, values=more)
+            self.say(added, values=more, **values)
         if less:
-            self.say(removed, values=less)
+            self.say(removed, values=less, **values)
 
 
-def addresses(said: Said, sentence: str, pair: Pair, **values: object) -> None:
-    """That a name leads elsewhere, where both sides have their addresses."""
+def addresses(said: Said, pair: Pair, *, leads: str, gone: str, **values: object) -> None:
+    """That a name leads elsewhere (`leads`) or nowhere (`gone`), where both sides have their
+    addresses."""
     if all(isinstance(side, list) for side in pair):
         old, new = (sorted(texts_of(side)) for side in pair)
         if old != new:
-            nothing = [_("no address")]
-            said.say(sentence, before=old or nothing, after=new or nothing, **values)
+            before = old or [_("no address")]
+            said.say(leads if new else gone, before=before, after=new, **values)
 
 
 def pair_of(

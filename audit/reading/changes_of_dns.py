@@ -23,30 +23,40 @@ def spf(said: Said, before: Evidence, after: Evidence) -> None:
     """SPF: the record, what it includes, what it costs."""
     old, new = (texts_of(side.get("record")) for side in (before, after))
     both = "record" in before and "record" in after
-    if both and len(old) == len(new) == 1:
-        _spf_terms(said, (old[0], new[0]), "")
-    elif both and not old and len(new) == 1:
-        said.say(_("An SPF record was published: {record}"), record=new[0])
-    elif both and len(old) == 1 and not new:
-        said.say(_("The SPF record is gone; it was: {record}"), record=old[0])
+    if both and len(old) < 2 and len(new) < 2:
+        _spf_record(said, ("".join(old), "".join(new)), "")
     elif both and old != new:
-        said.moved(
-            _("There are {after} SPF records now instead of {before}."), (len(old), len(new))
+        said.moved(_("SPF records: {after} now instead of {before}."), (len(old), len(new)))
+        said.exchanged(
+            (old, new),
+            added=_("SPF records: added {values}."),
+            removed=_("SPF records: removed {values}."),
         )
     trees = [_records_of_tree(side.get("tree")) for side in (before, after)]
     for name in trees[0]:
         if name in trees[1]:
-            _spf_terms(said, (trees[0][name], trees[1][name]), name)
+            _spf_record(said, (trees[0][name], trees[1][name]), name)
     costs = pair_of(before, after, "dns_lookups")
     counts = tuple(side.get("count") for side in costs)
-    said.moved(_("The SPF record costs {after} DNS lookups now instead of {before}."), counts)
+    said.moved(_("DNS lookups of the SPF record: {after} now instead of {before}."), counts)
     voids = pair_of(before, after, "void_lookups")
     counts = tuple(side.get("count") for side in voids)
     said.moved(_("SPF lookups that find nothing: {after} now instead of {before}."), counts)
 
 
+def _spf_record(said: Said, records: tuple[str, str], name: str) -> None:
+    """What became of one record, the customer's own or one that it includes (`name`); '': there is
+    none."""
+    if all(records):
+        _spf_terms(said, records, name)
+    elif records[1]:
+        said.say(_of(said, name, _came), domain=name, record=records[1])
+    elif records[0]:
+        said.say(_of(said, name, _went), domain=name, record=records[0])
+
+
 def _spf_terms(said: Said, records: tuple[str, str], name: str) -> None:
-    """The terms of one record, the customer's own or one that it includes (`name`)."""
+    """The terms of one record."""
     old, new = (text.split()[1:] for text in records)
     more, less = difference(old, new)
     by_name = {_term_name(term): term for term in more}
@@ -101,6 +111,22 @@ def _turned() -> tuple[str, str, str]:
     )
 
 
+def _came() -> tuple[str, str, str]:
+    return (
+        _("An SPF record was published: {record}"),
+        _("Our SPF record {domain} was published: {record}"),
+        _("{domain}, which SPF includes, has an SPF record now: {record}"),
+    )
+
+
+def _went() -> tuple[str, str, str]:
+    return (
+        _("The SPF record is gone; it was: {record}"),
+        _("Our SPF record {domain} is gone; it was: {record}"),
+        _("{domain}, which SPF includes, has no SPF record any more; it was: {record}"),
+    )
+
+
 def _of(said: Said, name: str, ways: Callable[[], tuple[str, str, str]]) -> str:
     theirs, ours, strangers = ways()
     return strangers if name and name not in said.own else ours if name else theirs
@@ -119,12 +145,14 @@ def _bare(term: str) -> str:
 
 
 def _records_of_tree(tree: object) -> dict[str, str]:
-    """{name: record} of what a tree of SPF records includes."""
-    return {
-        str(row.get("domain")): row["record"]
-        for row in dicts_of(tree)
-        if row.get("depth") and isinstance(row.get("record"), str)
-    }
+    """{name: record} of what a tree of SPF records includes; '' where there is none."""
+    found: dict[str, str] = {}
+    for row in dicts_of(tree):
+        if row.get("depth") and isinstance(row.get("record"), str):
+            found[str(row.get("domain"))] = row["record"]
+        elif row.get("depth") and row.get("problem") == "missing":
+            found[str(row.get("domain"))] = ""
+    return found
 
 
 def dmarc(said: Said, before: Evidence, after: Evidence) -> None:
@@ -152,8 +180,14 @@ def dmarc(said: Said, before: Evidence, after: Evidence) -> None:
             )
         else:
             said.moved(
-                _("There are {after} DMARC records at {name} now instead of {before}."),
+                _("DMARC records at {name}: {after} now instead of {before}."),
                 (len(old), len(new)),
+                name=name,
+            )
+            said.exchanged(
+                (old, new),
+                added=_("DMARC records at {name}: added {values}."),
+                removed=_("DMARC records at {name}: removed {values}."),
                 name=name,
             )
     policies = pair_of(before, after, "policy")
@@ -254,6 +288,20 @@ def _dkim_key(said: Said, selector: str, old: Mapping[str, Any], new: Mapping[st
         )
 
 
+def _our_host() -> tuple[str, str]:
+    return (
+        _("Our mail host {host} leads to {after} now instead of {before}."),
+        _("Our mail host {host} has no address any more; before: {before}."),
+    )
+
+
+def _other_host() -> tuple[str, str]:
+    return (
+        _("{host} leads to {after} now instead of {before}."),
+        _("{host} has no address any more; before: {before}."),
+    )
+
+
 def mx(said: Said, before: Evidence, after: Evidence) -> None:
     """MX: whether the domain exists, its exchanges and where they lead, its zone, name servers."""
     results = before.get("result"), after.get("result")
@@ -285,12 +333,9 @@ def mx(said: Said, before: Evidence, after: Evidence) -> None:
     ]
     for host, old in hosts[0].items():
         if (new := hosts[1].get(host)) and isinstance(new.get("addresses"), list):
-            leads = (
-                _("Our mail host {host} leads to {after} now instead of {before}.")
-                if new.get("ours")
-                else _("{host} leads to {after} now instead of {before}.")
-            )
-            addresses(said, leads, (old.get("addresses"), new.get("addresses")), host=host)
+            leads, gone = _our_host() if new.get("ours") else _other_host()
+            pair = old.get("addresses"), new.get("addresses")
+            addresses(said, pair, leads=leads, gone=gone, host=host)
     said.moved(
         _("The domain stands in the zone {after} now instead of {before}."),
         (before.get("zone"), after.get("zone")),

@@ -164,8 +164,9 @@ def webmail(said: Said, before: Evidence, after: Evidence) -> None:
     )
     addresses(
         said,
-        _("The webmail name leads to {after} now instead of {before}."),
         (before.get("addresses"), after.get("addresses")),
+        leads=_("The webmail name leads to {after} now instead of {before}."),
+        gone=_("The webmail name has no address any more; before: {before}."),
     )
     visits = [_visits(side.get("requests")) for side in (before, after)]
     for address, old in visits[0].items():

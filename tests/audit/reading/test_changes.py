@@ -29,8 +29,9 @@ def spf(*records, tree=(), count=1, **more):
     return {"record": list(records), "tree": list(tree), "dns_lookups": {"count": count}, **more}
 
 
-def branch(domain, record):
-    return {"depth": 2, "domain": domain, "record": record}
+def branch(domain, record="", problem="missing"):
+    found = {"record": record} if record else {"problem": problem}
+    return {"depth": 2, "domain": domain, **found}
 
 
 def walk(*records, name="_dmarc.cliente.pt", **more):
@@ -95,7 +96,7 @@ CASES = [
             "SPF: ~all became -all.",
             "SPF: added include:_spf.google.com.",
             "SPF: removed include:_spf.host.test.",
-            "The SPF record costs 4 DNS lookups now instead of 1.",
+            "DNS lookups of the SPF record: 4 now instead of 1.",
         ],
     ),
     ("dns_spf", spf("v=spf1 a -all"), spf("v=spf1 ?a -all"), ["SPF: a became ?a."]),
@@ -118,7 +119,19 @@ CASES = [
         "dns_spf",
         spf("v=spf1 -all"),
         spf("v=spf1 -all", "v=spf1 +all"),
-        ["There are 2 SPF records now instead of 1."],
+        ["SPF records: 2 now instead of 1.", "SPF records: added v=spf1 +all."],
+    ),
+    (
+        "dns_spf",
+        spf("v=spf1 -all", "v=spf1 +all"),
+        spf("v=spf1 -all"),
+        ["SPF records: 1 now instead of 2.", "SPF records: removed v=spf1 +all."],
+    ),
+    (
+        "dns_spf",
+        spf("v=spf1 -all", "v=spf1 +all"),
+        spf("v=spf1 +all", "v=spf1 ?all"),
+        ["SPF records: added v=spf1 ?all.", "SPF records: removed v=spf1 -all."],
     ),
     (
         "dns_spf",
@@ -134,6 +147,27 @@ CASES = [
         spf("v=spf1 -all", tree=[branch("x.test", "v=spf1 ~all")]),
         spf("v=spf1 -all", tree=[branch("x.test", "v=spf1 -all")]),
         ["x.test, which SPF includes: ~all became -all."],
+    ),
+    (
+        "dns_spf",
+        spf("v=spf1 -all", tree=[branch("x.test", "v=spf1 ~all"), branch("y.test")]),
+        spf("v=spf1 -all", tree=[branch("x.test"), branch("y.test", "v=spf1 ?all")]),
+        [
+            "x.test, which SPF includes, has no SPF record any more; it was: v=spf1 ~all",
+            "y.test, which SPF includes, has an SPF record now: v=spf1 ?all",
+        ],
+    ),
+    (
+        "dns_spf",
+        spf("v=spf1 -all", tree=[branch("_spf.host.test", "v=spf1 ~all")]),
+        spf("v=spf1 -all", tree=[branch("_spf.host.test")]),
+        ["Our SPF record _spf.host.test is gone; it was: v=spf1 ~all"],
+    ),
+    (
+        "dns_spf",
+        spf("v=spf1 -all", tree=[branch("_spf.host.test", "v=spf1 ~all")]),
+        spf("v=spf1 -all", tree=[branch("_spf.host.test", problem="dns_timeout")]),
+        [],
     ),
     (
         "dns_spf",
@@ -177,7 +211,10 @@ CASES = [
         "dns_dmarc",
         walk("v=DMARC1; p=none"),
         walk("v=DMARC1; p=none", "v=DMARC1; p=reject"),
-        ["There are 2 DMARC records at _dmarc.cliente.pt now instead of 1."],
+        [
+            "DMARC records at _dmarc.cliente.pt: 2 now instead of 1.",
+            "DMARC records at _dmarc.cliente.pt: added v=DMARC1; p=reject.",
+        ],
     ),
     (
         "dns_dmarc",
@@ -241,7 +278,7 @@ CASES = [
         "dns_mx",
         mx("10 x.test", ours=False),
         mx("10 x.test", ours=False, addresses=[]),
-        ["mx1.host.test leads to no address now instead of 203.0.113.25."],
+        ["mx1.host.test has no address any more; before: 203.0.113.25."],
     ),
     (
         "dns_mx",
