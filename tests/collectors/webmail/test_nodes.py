@@ -184,8 +184,6 @@ def test_addresses_that_could_not_be_looked_up_are_not_taken_for_none(action, fa
         rules = [{"name": "good.test", "type": family, "action": action}]
         names = {"good.test": {other: [address]}}
         code = {"drop": "dns_timeout"}.get(action, f"dns_{action}")
-        seen = visit(
-            server, path, names=names, rules=rules, allowed_networks=LOOPBACK, seconds=4.0
-        )
+        seen = visit(server, path, names=names, rules=rules, allowed_networks=LOOPBACK, seconds=4.0)
     status, codes = {"/": ("unknown", []), "/status/500": ("fail", ["webmail_status"])}[path]
     assert verdict(seen) == (status, [*codes, code])

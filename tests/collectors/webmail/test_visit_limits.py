@@ -60,20 +60,14 @@ def test_silence_in_what_slow_name_servers_left_of_the_time_is_not_held_against_
 
 
 def test_nothing_but_their_silence_is_said_of_a_good_webmail_of_slow_name_servers(hostile):
-    assert verdict(visit(hostile, rules=[SILENT_AAAA], seconds=2.0)) == (
-        "unknown",
-        ["dns_timeout"],
-    )
+    assert verdict(visit(hostile, rules=[SILENT_AAAA], seconds=2.0)) == ("unknown", ["dns_timeout"])
 
 
 def test_a_refusing_address_is_broken_whatever_another_would_have_answered():
     with Reserved("127.0.0.1", "127.0.0.9") as one, Full(one.port) as server:
         names = {"good.test": {"A": ["127.0.0.1", "127.0.0.9"]}}
         result = visit(server, names=names, rules=[SILENT_AAAA], seconds=2.0)
-        assert verdict(result) == (
-            "fail",
-            ["webmail_refused", "check_timeout", "dns_timeout"],
-        )
+        assert verdict(result) == ("fail", ["webmail_refused", "check_timeout", "dns_timeout"])
         assert verdict(visit(server, names=names, seconds=2.0)) == (
             "fail",
             ["webmail_timeout", "webmail_refused"],
