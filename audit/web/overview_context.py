@@ -99,7 +99,9 @@ def overview_context(request: HttpRequest) -> dict[str, Any]:
         "query": query,
         "saved_query": query if view == TABLE else _with_view(query, view),
         "here": here,
-        "fragment_url": reverse("board") + here,
+        # it stays in its view, also when another page has chosen another one since
+        "board_url": reverse("board") + _with_view("", view),
+        "fragment_url": reverse("board") + (here if view == TABLE else _with_view(here, view)),
         "list_url": reverse("overview") + here,
         "searched": understand(str(filters["q"])).words if "q" in filters else "",
         "narrows": bool(filters.but(fold="", sort="")),
@@ -140,8 +142,7 @@ def _kept(place: Place) -> list[tuple[str, Any]]:
     """What the form of the filters has no field for: [(name, value)]."""
     filters = place.filters
     fields = {name: filters.get(name, "") for name in ("group", "incident", "status")}
-    if place.view == TABLE:
-        fields["view"] = TABLE
+    fields["view"] = place.view
     if place.limit != PAGE:
         fields["limit"] = place.limit
     return [(name, value) for name, value in fields.items() if value]

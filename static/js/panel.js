@@ -87,7 +87,7 @@
     if (filters) follow(filters);
     stop(panel);
     stop(board());
-    const list = () => htmx.ajax("GET", desk.dataset.board + location.search, { target: "#board", swap: "keyed", source: board() });
+    const list = () => htmx.ajax("GET", desk.dataset.board + location.search.replace("?", "&"), { target: "#board", swap: "keyed", source: board() });
     if (location.pathname === path(board().dataset.url)) {
       close({ push: false });
       if (here !== board().dataset.url) list();

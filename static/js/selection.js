@@ -2,17 +2,18 @@
 (() => {
   const form = (event) => event.target.id === "selection" || event.target.form?.id === "selection";
   const boxes = () => document.querySelectorAll("[data-item] .pick input");
-  const all = () => document.getElementById("all");
+  const alls = () => [...document.querySelectorAll("[data-all]")]; // over the table, and in the bar where that has no head
   let last = null; // the checkbox that was changed last: focus goes back there
 
   document.addEventListener("change", (event) => {
-    if (event.target === all()) for (const box of boxes()) box.checked = all().checked;
-    if (!event.target.matches("[data-item] .pick input")) return;
-    last = event.target;
-    if (all() && !last.checked) all().checked = false;
+    const { target } = event;
+    if (target.matches("[data-all]")) for (const box of [...alls(), ...boxes()]) box.checked = target.checked;
+    if (!target.matches("[data-item] .pick input")) return;
+    last = target;
+    if (!last.checked) for (const all of alls()) all.checked = false;
   });
   document.addEventListener("htmx:afterSettle", () => {
-    if (all()?.checked) for (const box of boxes()) box.checked = true; // also of those that came
+    if (alls().some((all) => all.checked)) for (const box of boxes()) box.checked = true; // also of those that came
   });
 
   // Enter opens a card, also from its checkbox; there it would send the form

@@ -144,6 +144,58 @@ def test_all_that_match_are_selected_and_not_only_the_page(new_page, fleet):
     expect(page.locator("#progress")).to_contain_text("0 of 20")
 
 
+def test_all_that_match_are_selected_where_the_table_has_no_head(new_page, fleet):
+    page = new_page(make_operator(), width=390)
+    page.goto("/?view=table")
+    rows = page.locator("[data-item] .pick input")
+    expect(page.locator("#all")).not_to_be_visible()
+    rows.nth(1).check()
+    page.get_by_label("all 3 that match", exact=True).check()
+    assert [box.is_checked() for box in rows.all()] == [True] * 3
+    rows.nth(2).uncheck()
+    expect(page.locator("[data-all]:checked")).to_have_count(0)
+    page.get_by_label("all 3 that match", exact=True).check()
+    page.click("#run-selected")
+    expect(page.locator("#progress")).to_contain_text("0 of 3")
+
+
+def test_a_page_keeps_its_view_when_another_chooses_another(new_page, fleet):
+    page = new_page(make_viewer(), width=1600)
+    page.goto("/?view=cards")
+    page.goto("/")
+    other = page.context.new_page()
+    other.goto("/?view=table")
+    with page.expect_response("**/board/**"):
+        refresh(page)
+    page.select_option("#f-check", "dns_spf")
+    expect(page.locator("[data-card]")).to_have_count(1)
+    expect(page).to_have_url("/?check=dns_spf")
+    page.go_back()
+    expect(page).to_have_url("/")
+    expect(page.locator("[data-card]")).to_have_count(6)
+    expect(page.locator(".cards")).to_be_visible()
+
+
+ON_TOP = """(menu) => {
+  const { left, top, width, height } = menu.getBoundingClientRect();
+  const thirds = [1 / 6, 1 / 2, 5 / 6];
+  return left >= 0 && left + width <= innerWidth && thirds.every((x) => thirds.every(
+    (y) => menu.contains(document.elementFromPoint(left + x * width, top + y * height))));
+}"""
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "pt-PT", "pt-BR"])
+def test_the_menu_of_views_opens_on_the_screen_at_every_width(new_page, fleet, locale):
+    page = new_page(make_viewer(), locale=locale, width=320)
+    page.goto("/?view=table")
+    page.check("#more")
+    page.locator("#views summary").click()
+    expect(page.locator("#saved-views input[name=name]")).to_be_visible()
+    for width in (320, 390, 768, 1000, 1440):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.locator("#views .menu-body").evaluate(ON_TOP), width
+
+
 def test_a_finding_is_marked_as_known_and_taken_back(new_page, fleet):
     page = new_page(make_operator("ana"), width=1600)
     page.goto("/?view=table")
