@@ -373,6 +373,8 @@ def _card(card: Card, query: str, line: list[Point] | None) -> dict[str, Any]:
         "mixed": is_mixed_script(card["domain"]),
         "new": bool(trouble and timezone.now() - trouble < NEW and not card["is_known"]),
         "said": card["reason"] and sentence(card["reason"]),
+        # several findings that were marked at once are said once
+        "waivers": list({(w["reason"], w["by"], w["until"]): w for w in card["waivers"]}.values()),
         "certificate": ends and _days_left(ends),
         "line": line and _line(line, card["max_score"]),
         "segments": [

@@ -143,3 +143,15 @@ def test_nobody_takes_back_what_is_of_another_domain(operator, domain):
     operator.post(url(other, "take-back"), {"waiver": Waiver.objects.get().pk})
     assert Waiver.objects.get().ended_at is None
     assert AuditDomain.objects.count() == 2
+
+
+@pytest.mark.parametrize("view", ["cards", "table"])
+def test_what_was_marked_at_once_is_said_once_in_the_list(operator, domain, view):
+    operator.post("/mark-selected/", {"domain": domain.pk, **SAID})
+    assert Waiver.objects.count() == 2
+    said = "known: moves to us · ana · until"
+    listed = f"/?view={view}&fold=none"
+    assert operator.get(listed).content.decode().count(said) == 1
+    Waiver.objects.filter(check_id="dns_dmarc").update(reason="has its own reports")
+    html = operator.get(listed).content.decode()
+    assert said in html and "known: has its own reports" in html
