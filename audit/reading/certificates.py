@@ -13,7 +13,7 @@ from audit.models import AuditCheck, AuditDomain, Seen, Tenant
 from audit.reading.changes_of_server import issuer_name
 from audit.reading.paging import turn
 from audit.reading.search import not_ok, of_rows
-from audit.results.evidence import dict_of
+from audit.results.evidence import dict_of, texts_of
 from audit.results.seen import stored_moment
 from audit.results.shapes import ShownFinding
 from audit.results.translate import finding
@@ -138,7 +138,8 @@ def _row(domain: AuditDomain, check: AuditCheck | None, now: datetime) -> Row:
         dict_of(dict_of(evidence.get(side)).get("certificate")) for side in ("served", "portal")
     )
     shown = served or configured
-    names = [clean(str(n), 100) for n in shown.get("names") or [] if isinstance(n, str)]
+    names = [clean(name, 100) for name in texts_of(shown.get("names"))]
+    in_all = shown.get("names_in_all")  # kept where not all of them are
     ends = domain.certificate_ends_at
     wrong = (Severity.WARN, Severity.FAIL)
     return {
@@ -152,7 +153,7 @@ def _row(domain: AuditDomain, check: AuditCheck | None, now: datetime) -> Row:
         "days": None if ends is None else (ends - now).days,
         "issuer": issuer_name(shown),
         "names": names[:SHOWN],
-        "more_names": max(0, len(names) - SHOWN),
+        "more_names": max(0, (in_all if type(in_all) is int else len(names)) - SHOWN),
         "configured": _configured(evidence, served, configured),
         "served": _served(evidence, served),
         "shared": 0,

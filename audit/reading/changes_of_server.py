@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
 from audit.reading.change_words import LONGEST, Pair, Said, addresses, lists_of, pair_of, print_of
-from audit.results.evidence import dict_of, dicts_of, texts_of
+from audit.results.evidence import dict_of, dicts_of
 from audit.results.seen import stored_moment
 from collectors.stored import Evidence
 from collectors.text import clean, fill
@@ -100,10 +100,10 @@ def certificate(said: Said, before: Evidence, after: Evidence) -> None:
         new=_("The portal knows a certificate now: {after}."),
         gone=_("The portal names no certificate any more; it was: {before}."),
     )
-    names = [dict_of(side.get("certificate")).get("names") for side in served]
-    if all(isinstance(side, list) for side in names):
+    shown = [dict_of(side.get("certificate")) for side in served]
+    if not any("names_in_all" in side for side in shown):  # of which the first alone are kept
         said.exchanged(
-            (texts_of(names[0]), texts_of(names[1])),
+            lists_of(shown[0], shown[1], "names"),
             added=_("Names of the certificate: added {values}."),
             removed=_("Names of the certificate: removed {values}."),
         )

@@ -332,6 +332,12 @@ CASES = [
     ),
     (
         "cert_le",
+        cert(certificate(names=["a.pt", "b.pt"])),
+        cert({"certificate": certificate(names=["a.pt"])["certificate"] | {"names_in_all": 60}}),
+        [],
+    ),
+    (
+        "cert_le",
         cert(certificate()),
         cert({"error": "x"}, {"http_status": 404}),
         [

@@ -89,6 +89,18 @@ def test_those_that_end_first_stand_first(viewer, fleet):
         assert words in text, words
 
 
+def test_all_names_of_a_certificate_are_counted_also_those_that_are_not_kept(viewer):
+    many = certificate(60, names=[f"n{n}.pt" for n in range(50)])
+    many["certificate"]["names_in_all"] = 300
+    domain_with("many.pt", {"served": many})
+    odd = certificate(70)
+    odd["certificate"] |= {"names": 7, "names_in_all": "x"}
+    domain_with("odd.pt", {"served": odd})
+    response = viewer.get(URL)
+    assert [row["more_names"] for row in response.context["rows"]] == [297, 0]
+    assert "and 297 more" in response.content.decode()
+
+
 @pytest.mark.parametrize(
     "query, found",
     [
