@@ -31,7 +31,7 @@ def test_it_pauses_the_refresh_until_told_otherwise(new_page, fleet):  # noqa: F
     expect(page.locator("[data-card] h2").first).to_have_text("good.pt")
     expect(page.locator(".top")).not_to_contain_text("Paused")
     asked.clear()
-    with page.expect_request("**/board/"):
+    with page.expect_request("**/board/**"):
         page.clock.run_for(31_000)
     pause.click()
     page.reload()
