@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from audit.results.evidence import texts_of
+from collectors.stored import Evidence
 from collectors.text import clean, fill
 
 VALUES = 5  # of one sentence; of more it says how many
@@ -54,14 +55,17 @@ class Said:
             self.say(removed, values=less, **values)
 
 
-def addresses(said: Said, pair: Pair, *, leads: str, gone: str, **values: object) -> None:
-    """That a name leads elsewhere (`leads`) or nowhere (`gone`), where both sides have their
-    addresses."""
-    if all(isinstance(side, list) for side in pair):
-        old, new = (sorted(texts_of(side)) for side in pair)
+def addresses(
+    said: Said, before: Evidence, after: Evidence, *, leads: str, gone: str, **values: object
+) -> None:
+    """That a name leads elsewhere (`leads`) or nowhere (`gone`), where both sides have all of their
+    addresses: one family of them may not have been looked up (`unseen`)."""
+    sides = before, after
+    if all(isinstance(s.get("addresses"), list) and not s.get("unseen") for s in sides):
+        old, new = (sorted(texts_of(side["addresses"])) for side in sides)
         if old != new:
-            before = old or [_("no address")]
-            said.say(leads if new else gone, before=before, after=new, **values)
+            were = old or [_("no address")]
+            said.say(leads if new else gone, before=were, after=new, **values)
 
 
 def pair_of(

@@ -332,10 +332,9 @@ def mx(said: Said, before: Evidence, after: Evidence) -> None:
         for side in (before, after)
     ]
     for host, old in hosts[0].items():
-        if (new := hosts[1].get(host)) and isinstance(new.get("addresses"), list):
+        if new := hosts[1].get(host):
             leads, gone = _our_host() if new.get("ours") else _other_host()
-            pair = old.get("addresses"), new.get("addresses")
-            addresses(said, pair, leads=leads, gone=gone, host=host)
+            addresses(said, old, new, leads=leads, gone=gone, host=host)
     said.moved(
         _("The domain stands in the zone {after} now instead of {before}."),
         (before.get("zone"), after.get("zone")),

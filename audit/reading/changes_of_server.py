@@ -164,7 +164,8 @@ def webmail(said: Said, before: Evidence, after: Evidence) -> None:
     )
     addresses(
         said,
-        (before.get("addresses"), after.get("addresses")),
+        before,
+        after,
         leads=_("The webmail name leads to {after} now instead of {before}."),
         gone=_("The webmail name has no address any more; before: {before}."),
     )

@@ -32,6 +32,8 @@ async def check_webmail(target: Target, session: CheckSession) -> Outcome:
         return Outcome(says, [unknown("webmail_url_invalid", says)], {"url": target.webmail})
     place = await webmail_place(target, session, start.host)
     evidence: dict[str, Any] = {"url": start.url, "addresses": list(place.found.all)}
+    if place.found.fault:
+        evidence["unseen"] = place.found.fault.code
     findings = await _place_findings(place, target, session)
     if place.found.unreachable or not place.visited:
         return Outcome(findings[0].message, findings, evidence)

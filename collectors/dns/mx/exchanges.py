@@ -88,6 +88,7 @@ class ExchangeLookup:
             "result": self.addresses.result,
             "addresses": self.found,
             "unreachable": self.addresses.unreachable,
+            **({"unseen": self.addresses.fault.code} if self.addresses.fault else {}),
         }
         return {**shown, "alias_of": self.alias} if self.alias else shown
 

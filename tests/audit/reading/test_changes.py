@@ -433,6 +433,25 @@ def test_what_could_not_be_measured_before_is_no_change():
         assert changes.sentences(check_id, silent, {**after, "lookups": []}) == []
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_addresses_that_were_not_all_looked_up_are_not_compared(both):
+    """IPv6 that nobody could look up has not gone away."""
+    six = ["203.0.113.80", "2001:db8::80"]
+    part = {"addresses": six[:1], "unseen": "dns_servfail"}
+    host = {"host": "mx1.host.test", "ours": True}
+    for check_id, whole, less in (
+        ("webmail_http", webmail(addresses=six), {**webmail(), **part}),
+        (
+            "dns_mx",
+            {**mx("10 mx1.host.test"), "exchanges": [{**host, "addresses": six}]},
+            {**mx("10 mx1.host.test"), "exchanges": [{**host, **part}]},
+        ),
+    ):
+        for before, after in ((whole, less), (less, whole)):
+            kept = differing_evidence(before, after) if both else (before, after)
+            assert changes.sentences(check_id, *kept, own=OURS) == []
+
+
 def test_values_are_visible_short_and_counted():
     """Case 238."""
     evil = "include:\u202e<script>\0" + "x" * 500

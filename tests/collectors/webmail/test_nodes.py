@@ -187,3 +187,4 @@ def test_addresses_that_could_not_be_looked_up_are_not_taken_for_none(action, fa
         seen = visit(server, path, names=names, rules=rules, allowed_networks=LOOPBACK, seconds=4.0)
     status, codes = {"/": ("unknown", []), "/status/500": ("fail", ["webmail_status"])}[path]
     assert verdict(seen) == (status, [*codes, code])
+    assert (seen.evidence["addresses"], seen.evidence["unseen"]) == ([address], code)

@@ -33,6 +33,7 @@ def test_one_address_family_is_enough():
         "10 mx1.host.test.", rules=[{"name": "mx1.host.test", "type": "AAAA", "action": "servfail"}]
     )
     assert result.status == "ok"
+    assert result.evidence["exchanges"][0]["unseen"] == "dns_servfail"
 
 
 def test_one_reachable_address_is_enough():
