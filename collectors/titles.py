@@ -181,6 +181,7 @@ TITLES: dict[str, Text] = {
     "server_spf_broken": _("our SPF include is broken"),
     "server_spf_costly": _("our SPF include costs many lookups"),
     "server_reports_broken": _("our report address takes no reports"),
+    "server_ptr_broken": _("a sending address is not on the internet"),
     "server_ptr_missing": _("a sending address has no reverse name"),
     "server_ptr_mismatch": _("a reverse name does not lead back"),
     "server_dnsbl_listed": _("a sending address is on a block list"),

@@ -16,6 +16,9 @@ _DENIED = [
         "ff00::/8",
     )
 ]  # fmt: skip
+_EXAMPLES = [
+    ip.ip_network(n) for n in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+]  # RFC 5737, RFC 3849
 # All of IPv6 that is allocated for global unicast (RFC 4291, 2.4; IANA).
 _UNICAST = ip.ip_network("2000::/3")
 _NAT64 = ip.ip_network("64:ff9b::/96")
@@ -56,6 +59,13 @@ def is_global(address: str | Address) -> bool:
         and not a.is_multicast
         and not any(a.version == n.version and a in n for n in _DENIED)
     )
+
+
+def is_internal(address: str) -> bool:
+    """True for an address that nobody on the internet ever meets; those of examples stand for ones
+    that they do."""
+    a = _parsed(address)
+    return not is_global(a) and not any(a.version == n.version and a in n for n in _EXAMPLES)
 
 
 def is_reachable(address: str | Address, allowed: Iterable[Network] = ()) -> bool:

@@ -1,8 +1,9 @@
 """The names in a tenant's settings, judged once for all of its domains: a fault there is ours.
 
 Each function judges one setting, and is a row of the server card: `server_mx`, `server_spf`,
-`server_reports` and `server_webmail`. Where one is broken, a domain's finding that rests on it is
-the host's to act on, and the customer gets no record.
+`server_reports`, `server_webmail`, and `server_ptr` for the addresses that it sends from. Where one
+is broken, a domain's finding that rests on it is the host's to act on, and the customer gets no
+record.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from collectors.base import Cause, Fault, Fix, Target
+from collectors.net.addresses import is_internal
 from collectors.net.session import Addresses, AuditSession, CheckSession
 from collectors.standards import dmarc
 from collectors.standards.spf import check_host
@@ -30,6 +32,7 @@ ROWS = {
     "server_spf": _("SPF include"),
     "server_reports": _("DMARC report address"),
     "server_webmail": _("webmail addresses"),
+    "server_ptr": _("sending addresses"),
 }
 # the finding of a row where one of its names does not work
 BROKEN = {
@@ -37,6 +40,7 @@ BROKEN = {
     "server_spf": "server_spf_broken",
     "server_reports": "server_reports_broken",
     "server_webmail": "server_webmail_broken",
+    "server_ptr": "server_ptr_broken",
 }
 _OF_THE_SENDER = re.compile(
     r"%\{[slohp]", re.IGNORECASE
@@ -96,19 +100,23 @@ class OwnName:
 
 @dataclass(frozen=True)
 class OwnNames:
-    """A tenant's own names as they are judged; None where a setting is empty."""
+    """A tenant's own names as they are judged; None where a setting is empty.
+
+    `broken_senders`: the sending addresses that can't be any.
+    """
 
     mail_hosts: dict[str, OwnName] = field(default_factory=dict)  # by the name as it is set
     spf_include: OwnName | None = None
     dmarc_rua: OwnName | None = None
     webmail_target: OwnName | None = None
     webmail_addresses: dict[str, OwnName] = field(default_factory=dict)
+    broken_senders: tuple[OwnName, ...] = ()
 
     @property
     def all(self) -> list[OwnName]:
         single = (self.spf_include, self.dmarc_rua, self.webmail_target)
         several = (*self.mail_hosts.values(), *self.webmail_addresses.values())
-        return [*several, *(name for name in single if name)]
+        return [*several, *(name for name in single if name), *self.broken_senders]
 
 
 async def own_names(target: Target, session: CheckSession) -> OwnNames:
@@ -161,14 +169,15 @@ async def judge_own_names(target: Target, audit: AuditSession) -> OwnNames:
     hosts = list(dict.fromkeys(target.mail_hosts))[:MAX_NAMES]
     mail, proxy = audit.check_session("server_mx"), audit.check_session("server_webmail")
     rows: list[Coroutine[Any, Any, OwnName]] = [judge_mail_host(host, mail) for host in hosts]
+    ips = target.sending_ips
     if target.spf_include:
-        ips = target.sending_ips
         rows.append(judge_spf_include(target.spf_include, ips, audit.check_session("server_spf")))
     if target.dmarc_rua:
         rows.append(judge_report_address(target.dmarc_rua, audit.check_session("server_reports")))
     if target.webmail_target:
         rows.append(judge_webmail_target(target.webmail_target, proxy))
     found = await asyncio.gather(*rows)
+    senders = [judge_sending_address(ip, audit.check_session("server_ptr")) for ip in ips]
 
     def of(row: str) -> OwnName | None:
         return next((name for name in found if name.row == row), None)
@@ -179,6 +188,7 @@ async def judge_own_names(target: Target, audit: AuditSession) -> OwnNames:
         dmarc_rua=of("server_reports"),
         webmail_target=of("server_webmail"),
         webmail_addresses={a: judge_webmail_address(a, proxy) for a in target.webmail_addresses},
+        broken_senders=tuple(sender for sender in senders if sender.problem),
     )
 
 
@@ -217,6 +227,19 @@ def judge_webmail_address(address: str, session: CheckSession) -> OwnName:
     elif not session.reachable(address):
         problem = _("Our webmail address {address} is not on the internet.", address=address)
     return OwnName(address, problem, "server_webmail", (address,))
+
+
+def judge_sending_address(address: str, session: CheckSession) -> OwnName:
+    """Whether an address that the server is to send from is one that receivers can meet."""
+    problem, plain = None, address.strip()
+    if not _is_address(plain):
+        problem = _no_address(address)
+    elif is_internal(plain) and not session.reachable(plain):
+        problem = _(
+            "Our sending address {address} is not on the internet: receivers see another one.",
+            address=plain,
+        )
+    return OwnName(address, problem, "server_ptr", (plain,))
 
 
 def _reached(host: str, addresses: Addresses, row: str) -> OwnName:

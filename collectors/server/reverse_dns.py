@@ -11,6 +11,8 @@ from typing import Any
 from collectors.base import Fault, Finding, Fix, Outcome, Owner, fail
 from collectors.net.dns_records import Named
 from collectors.net.session import CheckSession
+from collectors.server.name_rows import name_findings
+from collectors.server.own_names import judge_sending_address
 from collectors.server.subject import Row, Server
 from collectors.text import Text, _
 
@@ -32,10 +34,12 @@ class Reverse:
 
 
 async def judge_reverse_dns(server: Server, session: CheckSession) -> Outcome:
-    """Each address has a name, and the name has the address."""
-    ips = [ip for ip in server.sending_ips if is_address(ip)]
+    """Each address is on the internet and has a name, and the name has the address."""
+    own = [judge_sending_address(ip, session) for ip in server.sending_ips]
+    ips = [name.name for name in own if not name.problem]
     every = await asyncio.gather(*(_reverse(ip, session) for ip in ips))
-    findings = [finding for one in every if (finding := _finding(one))]
+    findings = name_findings(own, session)
+    findings += [finding for one in every if (finding := _finding(one))]
     names = dict.fromkeys(one.confirmed for one in every if one.confirmed)
     return Outcome(
         _(

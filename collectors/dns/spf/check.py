@@ -96,8 +96,8 @@ async def _with_one_record(evaluator: Evaluator, apex: Lookup, text: str) -> _Re
     beside = near_records(apex, text)
     slips = [messages.nearly_beside(near.shown) for near in beside]
     own = None
-    if (findings and found.needs_include) or slips:
-        own = await _broken_include(evaluator)
+    if findings or slips:
+        own = await _broken_own(evaluator, include=found.needs_include or bool(slips))
     if own:
         named = bool(found.own_domains)
         findings = [_rests_on(own, f, named=named) for f in [*findings, *slips]]
@@ -145,7 +145,7 @@ async def _with_several_records(
     """Nobody evaluates any of them: they are to become one."""
     trees = [await evaluator.read_tree(text) for text in texts[:MAX_LOOKUPS]]
     finding = messages.multiple(len(texts))
-    own = await _broken_include(evaluator)
+    own = await _broken_own(evaluator)
     if own:
         finding = _rests_on(own, finding)
     else:
@@ -231,7 +231,7 @@ async def _without_record(evaluator: Evaluator, apex: Lookup) -> _Report:
     )
     findings = [finding]
     findings += [messages.misplaced(n, domain) for n in dict.fromkeys(n for n, _text in elsewhere)]
-    own = await _broken_include(evaluator)
+    own = await _broken_own(evaluator)
     if own:
         findings = [_rests_on(own, f) for f in findings]
     else:
@@ -291,20 +291,26 @@ async def _misplaced(domain: str, session: CheckSession) -> list[tuple[str, str]
 # -- what is ours
 
 
-async def _broken_include(evaluator: Evaluator) -> OwnName | None:
-    """The tenant's include where something is wrong with it, so that it is to be mended first."""
-    own = (await own_names(evaluator.target, evaluator.session)).spf_include
-    return own if own and own.problem else None
+async def _broken_own(evaluator: Evaluator, *, include: bool = True) -> OwnName | None:
+    """A sending address of the tenant's that can't be one, or its include where something is wrong
+    with it and our mail rests on it (`include`), so that it is to be mended first."""
+    own = await own_names(evaluator.target, evaluator.session)
+    for sender in own.broken_senders:
+        return sender
+    return own.spf_include if include and own.spf_include and own.spf_include.problem else None
 
 
 def _rests_on(own: OwnName, finding: Finding, *, named: bool = False) -> Finding:
-    """A finding of a domain whose record rests on a broken include of ours; `named`: it has it.
+    """A finding of a domain whose record rests on a broken setting of ours; `named`: on an include
+    that it has.
 
     Until that works, a record would break more than it cures.
     """
     if finding.owner == Owner.HOST or finding.code in (_FOLLOWS_IF_NAMED if named else _FOLLOWS):
         message = finding.message
-        if finding.code in _FOLLOWS:
+        if own.row == "server_ptr" and finding.code == NOT_AUTHORISED:
+            message = own.problem or message  # no record should let that address send
+        elif finding.code in _FOLLOWS:
             message = _("{first} {second}", first=message, second=own.problem or "")
         return replace(finding, message=message, owner=Owner.HOST, because=own.cause, fix=own.fix)
     why = _("No record is shown while ours is not in order: {problem}", problem=own.problem or "")

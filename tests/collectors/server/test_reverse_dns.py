@@ -25,6 +25,16 @@ def test_an_address_without_a_name_fails(records):
     assert codes(result) == ["server_ptr_missing"] and "203.0.113.25" in result.message
 
 
+@pytest.mark.parametrize("internal", ["10.10.10.112", "fd00::25"])
+def test_an_address_that_is_not_on_the_internet_is_said_and_not_looked_up(internal):
+    found, dns = judge("server_ptr", sending_ips=(internal, "203.0.113.25"))
+    (result,) = found.values()
+    assert codes(result) == ["server_ptr_broken"] and internal in result.message
+    assert "sending addresses" in result.findings[0].fix.text
+    assert list(result.evidence["addresses"]) == ["203.0.113.25"]
+    assert {q["name"] for q in dns.queries if "arpa" in q["name"]} == {f"{REVERSE}."}
+
+
 @pytest.mark.parametrize(
     "names",
     [

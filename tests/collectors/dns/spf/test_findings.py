@@ -63,6 +63,33 @@ def test_while_our_own_include_is_broken_no_customer_gets_a_record(own, texts):
             assert f.owner == "host"
 
 
+INTERNAL = ["10.10.10.112", "192.168.1.5", "100.64.0.1", "127.0.0.1", "fd00::25", "fe80::1"]
+
+
+@pytest.mark.parametrize("texts", RECORDS.values(), ids=RECORDS)
+@pytest.mark.parametrize("include", ["", "_spf.host.test"])
+@pytest.mark.parametrize("beside", [(), ("203.0.113.25",)])
+@pytest.mark.parametrize("internal", INTERNAL)
+def test_a_sending_address_that_is_not_on_the_internet_is_no_customers_fault(
+    internal, beside, include, texts
+):
+    """Whoever sets a server up knows its address in its own network best."""
+    settings = {"sending_ips": (internal, *beside), "spf_include": include}
+    result, _server = spf(*texts, config_changes={"allowed_networks": ()}, **settings)
+    assert result.status == "fail"
+    assert not [f for f in result.findings if f.fix and f.fix.records]
+    for f in result.findings:
+        if f.code in ("spf_sender_not_authorised", "spf_missing"):
+            assert (f.owner, f.because.code) == ("host", "server_ptr_broken")
+            assert f"sending address {internal} is not on the internet" in f.message
+
+
+def test_a_sending_address_in_a_network_of_the_operators_is_held_against_the_record():
+    found_here, _server = spf("v=spf1 -all", sending_ips=("127.0.0.9",), spf_include="")
+    (refused,) = [f for f in found_here.findings if f.code == "spf_sender_not_authorised"]
+    assert refused.owner == "customer" and "ip4:127.0.0.9" in refused.fix.records[0].value
+
+
 def test_a_broken_include_of_ours_does_not_matter_to_a_record_that_does_without_it():
     record = "v=spf1 ip4:203.0.113.25 ip6:2001:db8::25 ?all"
     result, _server = spf(record, names={"_spf.host.test": {"TXT": ["other"]}})
