@@ -200,8 +200,7 @@ def _by_name(pasted: Pasted) -> Search:
         shown = {"domain": to_unicode(registered), "name": to_unicode(name)}
         return Search(Q(domain=registered), _say(words, **shown))
     without = plain(to_unicode(name))
-    condition = _contains(name) | _accented(without)
-    return Search(condition | _contains(without) if without.isascii() else condition)
+    return Search(_contains(name) | _contains(without) if without.isascii() else _contains(name))
 
 
 def _nearest(name: str) -> str:
@@ -213,24 +212,20 @@ def _nearest(name: str) -> str:
 
 
 def _by_part(pasted: Pasted) -> Search:
-    """A part of a name, with its accents or without, as people read it."""
+    """A part of a name; one in other letters also without its accents, and in names in letters."""
     text = pasted.value
     if not any(c.isalnum() or c == "-" for c in text):
         return Search(Q(pk__in=()))  # quotes and dots alone: nothing to look for
     if text.isascii():
-        return Search(_contains(text) | _accented(text))
+        return Search(_contains(text))
     condition = _contains(_label(text)) if _label(text) else Q(pk__in=())
     without = plain(text)
     if without.isascii():
         condition |= _contains(without)
-    return Search(condition | _accented(without))
-
-
-def _accented(without: str) -> Q:
-    """The condition that a name in other letters is, or has in it, this one without accents."""
-    rows = AuditDomain.objects.filter(domain__startswith="xn--").order_by("domain")
-    names = rows.values_list("domain", flat=True)[:ACCENTED]
-    return Q(domain__in=[name for name in names if without in plain(to_unicode(name))])
+    accented = AuditDomain.objects.filter(domain__startswith="xn--").order_by("domain")
+    names = accented.values_list("domain", flat=True)[:ACCENTED]
+    alike = [name for name in names if without in plain(to_unicode(name))]
+    return Search(condition | Q(domain__in=alike))
 
 
 def _label(text: str) -> str:
