@@ -16,6 +16,7 @@ from collectors.text import Text, _
 
 DOWN_SECONDS = 2.0  # for how long it counts as down without being asked again
 WORKS_SECONDS = 0.5  # for how long after an answer a failure is held against others
+LONGEST = 253  # characters of a name (RFC 1035, section 3.1)
 MAX_EXPECTED = 4  # names of tenants that are asked at once
 RESOLVER_FAULTS = ("dns_timeout", "dns_unreachable", "dns_servfail", "dns_refused")
 _SILENCE = ("dns_timeout", "dns_unreachable")
@@ -101,10 +102,14 @@ class ResolverHealth:
 
 
 def _nobodys(name: str) -> str:
-    """A name below this one that nobody has: that there is none is known only where it was asked
-    for, and to no cache."""
+    """A name below this one, or the domain of one too long for that, that nobody has: that there is
+    none is known only where it was asked for, and to no cache."""
     label = f"x{secrets.token_hex(8)}"
-    return f"{label}.{label if name == ROOT else name}"
+    if name == ROOT:
+        return f"{label}.{label}"
+    while len(name) + len(label) >= LONGEST:
+        name = name.partition(".")[2]
+    return f"{label}.{name}"
 
 
 def _answers(failed: list[tuple[str, str]]) -> str:

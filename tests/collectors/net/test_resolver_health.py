@@ -130,6 +130,17 @@ def test_one_new_name_that_is_answered_clears_it(action, answering):
     assert code.removeprefix("dns_") == action.replace("drop", "timeout")
 
 
+@pytest.mark.parametrize("length", [200, 235, 236, 237, 253])
+def test_a_long_name_can_be_asked_below(length):
+    name = ".".join(["a" * 60] * 4)[: length - 5] + ".test"
+
+    async def act(client, _server):
+        return await client.works([name])
+
+    works, server = with_client([], act)
+    assert works and len({q["name"] for q in server.queries}) == 4
+
+
 def test_it_is_never_asked_twice_for_a_name_that_nobody_has():
     async def act(client, _server):
         for _n in range(5):
