@@ -1,6 +1,7 @@
 """What changed of the mail server and of the webmail, in words: domain, virtual host, certificate,
 visit."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from audit.results.evidence import dict_of, dicts_of
 from audit.results.seen import stored_moment
 from collectors.stored import Evidence
 from collectors.text import clean, fill
+
+_ATTRIBUTE = re.compile(r", (?=[A-Za-z0-9.]+=)")  # where one of a name ends; a value has commas too
 
 
 def carbonio(said: Said, before: Evidence, after: Evidence) -> None:
@@ -142,12 +145,8 @@ def _described(certificate: Mapping[str, Any]) -> str:
 
 def issuer_name(certificate: Mapping[str, Any]) -> str:
     """Organisation and common name of who issued a stored certificate."""
-    parts = [
-        part.partition("=")
-        for part in str(certificate.get("issuer", "")).split(", ")
-        if "=" in part
-    ]
-    named = {name: value for name, _equals, value in parts}
+    parts = _ATTRIBUTE.split(str(certificate.get("issuer", "")))
+    named = dict(part.split("=", 1) for part in parts if "=" in part)
     return clean(" ".join(named[n] for n in ("O", "CN") if n in named), LONGEST)
 
 

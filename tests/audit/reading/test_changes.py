@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from audit.models import CheckTransition
 from audit.reading import changes
+from audit.reading.changes_of_server import issuer_name
 from audit.results import store
 from audit.results.history import differing_evidence
 from tests.audit import factories as make
@@ -431,6 +432,20 @@ def test_what_could_not_be_measured_before_is_no_change():
     silent = {"lookups": [{"name": "cliente.pt", "type": "TXT", "result": "dns_servfail"}]}
     for check_id, _before, after, _said in CASES:
         assert changes.sentences(check_id, silent, {**after, "lookups": []}) == []
+
+
+@pytest.mark.parametrize(
+    ("issuer", "shown"),
+    [
+        ("C=US, O=Let's Encrypt, CN=R12", "Let's Encrypt R12"),
+        ("O=GoDaddy.com, Inc., OU=http://certs.godaddy.com, CN=G2", "GoDaddy.com, Inc. G2"),
+        ("CN=a=b, c", "a=b, c"),
+        ("2.5.4.97=NTRPT, O=Multicert, S.A.", "Multicert, S.A."),
+        ("", ""),
+    ],
+)
+def test_an_issuer_keeps_its_commas(issuer, shown):
+    assert issuer_name({"issuer": issuer}) == shown
 
 
 @pytest.mark.parametrize("both", [False, True])
