@@ -16,7 +16,8 @@ step "tests"
 run_tests -m "not servers and not browser and not install" "${in_rooms[@]}" "$@"
 step "tests in Chromium" # apart: the browser's event loop stays in its process
 if [ -x "$browser" ]; then
-  run_tests tests/browser -m browser "${in_rooms[@]}" "$@"
+  # a test that is over its time takes the browser of all that follow with it
+  run_tests tests/browser -m browser --timeout 900 "${in_rooms[@]}" "$@"
 else
   echo "left out: Chromium is not installed here"
 fi
