@@ -13,7 +13,8 @@ from typing import Any
 
 from collectors.base import Fault, Finding, Fix, Outcome, Owner, fail, unknown
 from collectors.net.session import CheckSession
-from collectors.server.reverse_dns import is_address, no_sending_address
+from collectors.server.own_names import is_address
+from collectors.server.reverse_dns import no_sending_address
 from collectors.server.subject import Row, Server
 from collectors.text import Text, _, clean, show_bytes
 

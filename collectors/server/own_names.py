@@ -222,7 +222,7 @@ async def judge_webmail_target(host: str, session: CheckSession) -> OwnName:
 def judge_webmail_address(address: str, session: CheckSession) -> OwnName:
     """Whether an address that webmail names are to lead to is one that people reach."""
     problem = None
-    if not _is_address(address):
+    if not is_address(address):
         problem = _no_address(address)
     elif not session.reachable(address):
         problem = _("Our webmail address {address} is not on the internet.", address=address)
@@ -232,7 +232,7 @@ def judge_webmail_address(address: str, session: CheckSession) -> OwnName:
 def judge_sending_address(address: str, session: CheckSession) -> OwnName:
     """Whether an address that the server is to send from is one that receivers can meet."""
     problem, plain = None, address.strip()
-    if not _is_address(plain):
+    if not is_address(plain):
         problem = _no_address(address)
     elif is_internal(plain) and not session.reachable(plain):
         problem = _(
@@ -270,7 +270,7 @@ async def judge_spf_include(
     fault, problem, lookups = None, None, 0
     results: list[tuple[str, str]] = []
     for ip in [ip.strip() for ip in sending_ips] or [STRANGER]:
-        if not _is_address(ip):
+        if not is_address(ip):
             return OwnName(include, _no_address(ip), "server_spf")
         result = await check_host(
             ip=ip, domain=include, sender=f"postmaster@{include}", helo=include, resolver=session
@@ -347,7 +347,8 @@ async def judge_report_address(address: str, session: CheckSession) -> OwnName:
     return OwnName(address, problem, "server_reports")
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IP address."""
     try:
         ip_address(text)
     except ValueError:

@@ -12,7 +12,7 @@ from collectors.base import Fault, Finding, Fix, Outcome, Owner, fail
 from collectors.net.dns_records import Named
 from collectors.net.session import CheckSession
 from collectors.server.name_rows import name_findings
-from collectors.server.own_names import judge_sending_address
+from collectors.server.own_names import is_address, judge_sending_address
 from collectors.server.subject import Row, Server
 from collectors.text import Text, _
 
@@ -101,15 +101,6 @@ def _finding(one: Reverse) -> Finding | None:
         )
     )
     return fail("server_ptr_mismatch", message, owner=Owner.HOST, fix=fix)
-
-
-def is_address(text: str) -> bool:
-    """Whether it is an IP address."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def no_sending_address(server: Server) -> Text | None:

@@ -295,8 +295,8 @@ async def _broken_own(evaluator: Evaluator, *, include: bool = True) -> OwnName 
     """A sending address of the tenant's that can't be one, or its include where something is wrong
     with it and our mail rests on it (`include`), so that it is to be mended first."""
     own = await own_names(evaluator.target, evaluator.session)
-    for sender in own.broken_senders:
-        return sender
+    if own.broken_senders:
+        return own.broken_senders[0]
     return own.spf_include if include and own.spf_include and own.spf_include.problem else None
 
 
